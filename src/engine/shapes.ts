@@ -13,7 +13,7 @@ type Letters<S extends string> = S extends `${infer Head} ${infer Rest}` ? Head 
  * Reads axis sizes; a letter means the same number in every tensor. Absent (optional) tensors are skipped.
  * @throws RangeError naming the tensor, its shape and the axes it needs.
  */
-export function readShapes<Spec extends Record<string, string>>(
+export function readShapes<const Spec extends Record<string, string>>(
   where: string,
   spec: Spec,
   tensors: { [K in keyof Spec]?: Tensor },

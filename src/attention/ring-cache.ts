@@ -1,0 +1,69 @@
+/**
+ * The last `capacity` keys and values, and nothing older: the bounded memory of a sliding window.
+ *
+ * Picture a ring of `capacity` seats: a newcomer takes the seat of the oldest. However long the text, the bytes stay the
+ * same. (The seats are kept in order here, oldest first, so a step copies the ring once; that cost is constant too.)
+ *
+ * Source: official `sliding_window_attention.py`, which keeps the window's C entries although C − 1 would do, because the
+ * newcomer brings its own; the official Transformer baseline keeps C − 1.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { Memory } from '../blocks/memory';
+import { readShapes } from '../engine/shapes';
+import { KEYS_AND_VALUES, type KeysAndValues } from './keys-and-values';
+
+export class RingCache implements Memory {
+  private held?: KeysAndValues;
+  private taken = 0;
+  /** @param capacity seats: tokens kept, 0 or more. */
+  constructor(
+    readonly batch: number,
+    readonly capacity: number,
+  ) {
+    if (!Number.isInteger(capacity) || capacity < 0) throw new RangeError(`RingCache: capacity is ${capacity}; give a whole number of tokens, 0 or more.`);
+  }
+
+  get length(): number {
+    return this.taken;
+  }
+  /** 2 · B · min(length, capacity) · H · D · 4. */
+  get bytes(): number {
+    return this.held ? 4 * (this.held.k.size + this.held.v.size) : 0;
+  }
+
+  /** What is held followed by the newcomers, for attention to read inside the caller's tidy; the ring stays as it was. */
+  followedBy({ k, v }: KeysAndValues): KeysAndValues {
+    readShapes('RingCache', { ...KEYS_AND_VALUES, held: 'B R Hkv D' }, { k, v, held: this.held?.k });
+    if (k.shape[0] !== this.batch) throw new RangeError(`RingCache: k holds ${k.shape[0]} sequences, the ring ${this.batch}.`);
+    return this.held ? { k: tf.concat([this.held.k, k], 1), v: tf.concat([this.held.v, v], 1) } : { k, v };
+  }
+
+  /** Takes the newcomers in; the oldest leave. */
+  append(newcomers: KeysAndValues): void {
+    const before = this.held;
+    this.held = tf.tidy(() => {
+      const { k, v } = this.followedBy(newcomers);
+      if (this.capacity === 0) return undefined;
+      const surplus = Math.max(0, k.shape[1] - this.capacity);
+      const last = (x: tf.Tensor4D): tf.Tensor4D => tf.keep(surplus ? x.slice([0, surplus, 0, 0], [-1, -1, -1, -1]) : x.clone());
+      return { k: last(k), v: last(v) };
+    }) as KeysAndValues | undefined;
+    this.taken += newcomers.k.shape[1];
+    if (before) tf.dispose([before.k, before.v]);
+  }
+
+  fork(): RingCache {
+    const twin = new RingCache(this.batch, this.capacity);
+    twin.taken = this.taken;
+    if (this.held) twin.held = { k: tf.keep(this.held.k.clone()), v: tf.keep(this.held.v.clone()) };
+    return twin;
+  }
+  /** { k, v }, each [B, min(length, capacity), Hkv, D], oldest first; nothing while the ring is empty. */
+  read(): Record<string, tf.Tensor> {
+    return this.held ? { k: this.held.k.clone(), v: this.held.v.clone() } : {};
+  }
+  dispose(): void {
+    if (this.held) tf.dispose([this.held.k, this.held.v]);
+    this.held = undefined;
+  }
+}

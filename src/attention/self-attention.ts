@@ -1,0 +1,73 @@
+/**
+ * The Transformer baseline's mixer: every position attends to all before it, and each layer keeps a cache of its own.
+ *
+ * Grouped heads share keys and values (fewer heads to keep); a window keeps fewer tokens. The cache of one layer grows by
+ * 2 · Hkv · D numbers per token, and there are L of them: the L that YOCO removes.
+ *
+ * Source: official `transformer.py`, the baseline beside YOCO: half-split rotary, head size independent of dim.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { Linear } from '../blocks/linear';
+import type { TokenMixer } from '../blocks/mixer';
+import type { ParameterScope } from '../blocks/parameters';
+import { BASELINE_ROTARY, type RotaryOptions, rotary } from '../blocks/rotary';
+import { GrowingCache } from './growing-cache';
+import { RingCache } from './ring-cache';
+import { softmaxAttention } from './softmax-attention';
+
+export interface SelfAttentionOptions {
+  dim: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  /** Tokens that a position sees, itself included; absent: all. */
+  windowSize?: number;
+  rotary?: RotaryOptions;
+}
+
+export class SelfAttention implements TokenMixer<GrowingCache | RingCache> {
+  private readonly q: Linear;
+  private readonly k: Linear;
+  private readonly v: Linear;
+  private readonly out: Linear;
+  constructor(
+    scope: ParameterScope,
+    private readonly options: SelfAttentionOptions,
+  ) {
+    const { dim, heads, kvHeads, headDim } = options;
+    this.q = new Linear(scope.within('wq'), dim, heads * headDim);
+    this.k = new Linear(scope.within('wk'), dim, kvHeads * headDim);
+    this.v = new Linear(scope.within('wv'), dim, kvHeads * headDim);
+    this.out = new Linear(scope.within('wo'), heads * headDim, dim);
+  }
+
+  /** With a window, the ring keeps C − 1 tokens: the newcomer brings its own key. */
+  newMemory(batch: number): GrowingCache | RingCache {
+    const { windowSize } = this.options;
+    return windowSize === undefined ? new GrowingCache(batch) : new RingCache(batch, windowSize - 1);
+  }
+
+  mix(x: tf.Tensor3D, memory?: GrowingCache | RingCache): tf.Tensor3D {
+    const { heads, kvHeads, headDim, windowSize, rotary: how = BASELINE_ROTARY } = this.options;
+    const [B, N] = x.shape;
+    return tf.tidy(() => {
+      const start = memory?.length ?? 0;
+      const q = rotary(this.q.apply(x).reshape([B, N, heads, headDim]), start, how);
+      const k = rotary(this.k.apply(x).reshape([B, N, kvHeads, headDim]), start, how);
+      const v = this.v.apply(x).reshape<tf.Tensor4D>([B, N, kvHeads, headDim]);
+      const mixed = attend(q, { k, v }, memory, windowSize);
+      return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, heads * headDim]));
+    });
+  }
+}
+
+/** Attends to the past and to the newcomers themselves; the memory takes them in. */
+function attend(q: tf.Tensor4D, newcomers: { k: tf.Tensor4D; v: tf.Tensor4D }, memory?: GrowingCache | RingCache, windowSize?: number): tf.Tensor4D {
+  if (memory instanceof GrowingCache && memory.length > 0) {
+    memory.append(newcomers);
+    return memory.attend(q);
+  }
+  const seen = memory instanceof RingCache ? memory.followedBy(newcomers) : newcomers;
+  memory?.append(newcomers);
+  return softmaxAttention({ q, ...seen }, { windowSize });
+}

@@ -1,0 +1,110 @@
+/**
+ * The Transformer baseline: L equal layers, each with full attention and a cache of its own.
+ *
+ * Source: official `transformer.py` beside YOCO (the model that the paper's comparisons are made with).
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { GrowingCache } from '../attention/growing-cache';
+import type { RingCache } from '../attention/ring-cache';
+import { SelfAttention } from '../attention/self-attention';
+import { BASELINE_LAYER, DecoderLayer } from '../blocks/decoder-layer';
+import { Embedding } from '../blocks/embedding';
+import { ParameterScope, ParameterStore } from '../blocks/parameters';
+import { RMSNorm } from '../blocks/rms-norm';
+import { BASELINE_ROTARY } from '../blocks/rotary';
+import { SeededRandom } from '../engine/random';
+import { checkConfig, type TransformerConfig } from './config';
+import type { LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
+import { LayerCache } from './layer-cache';
+import { OutputHead } from './output-head';
+import { type StateDict, toStateDict } from './state-dict';
+import { checkBatch, inPieces, lastPosition, oneTokenEach, tokenTensor } from './tokens';
+
+export class Transformer implements LanguageModel {
+  readonly parameters = new ParameterStore();
+  private readonly embedding: Embedding;
+  private readonly layers: DecoderLayer<SelfAttention>[];
+  private readonly norm: RMSNorm;
+  private readonly head: OutputHead;
+
+  /** @throws RangeError naming the field of the config that is not allowed. */
+  constructor(
+    readonly config: TransformerConfig,
+    { seed = 0 }: { seed?: number } = {},
+  ) {
+    checkConfig(config);
+    const { vocabSize, dim, ffnDim, heads, kvHeads, headDim, windowSize, normEps } = config;
+    const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
+    const rotary = { ...BASELINE_ROTARY, theta: config.ropeTheta };
+    this.embedding = new Embedding(scope.within('tok_embeddings'), vocabSize, dim);
+    this.layers = Array.from({ length: config.layers }, (_, i) => {
+      const layer = scope.within(`layers.${i}`);
+      const mixer = new SelfAttention(layer.within('attention'), { dim, heads, kvHeads, headDim, windowSize, rotary });
+      return new DecoderLayer(layer, mixer, { dim, ffnDim, normEps, names: BASELINE_LAYER });
+    });
+    this.norm = new RMSNorm(scope.within('norm'), dim, normEps);
+    this.head = new OutputHead(scope, 'output', 'tok_embeddings', this.embedding, config);
+  }
+
+  logits(tokens: Tokens, observe?: Observer): tf.Tensor3D {
+    return tf.tidy(() => {
+      let x = this.embedding.apply(tokenTensor('Transformer.logits', tokens));
+      observe?.('embed', x);
+      this.layers.forEach((layer, i) => {
+        x = layer.apply(x, (attention, normed) => attention.mix(normed));
+        observe?.(`layers.${i}`, x);
+      });
+      const last = this.norm.apply(x);
+      observe?.('final_norm', last);
+      return this.head.apply(last);
+    });
+  }
+
+  newCache(batch = 1): LayerCache {
+    return new LayerCache(batch, new Map(this.layers.map((layer, i) => [`layers.${i}`, layer.mixer.newMemory(batch)])));
+  }
+
+  prefill(tokens: Tokens, cache: ModelCache, { pieceSize = 4096 }: PrefillOptions = {}): tf.Tensor2D {
+    return this.take('Transformer.prefill', () => tokenTensor('Transformer.prefill', tokens), cache, pieceSize);
+  }
+  step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
+    return this.take('Transformer.step', () => oneTokenEach('Transformer.step', token), cache, 1);
+  }
+
+  /**
+   * Every layer runs on every position: the layer above needs the keys and values of all of them. Only the norm and the
+   * head are spared all positions but the last.
+   */
+  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, pieceSize: number): tf.Tensor2D {
+    return tf.tidy(() => {
+      const ids = read();
+      checkBatch(where, ids, cache);
+      return (cache as LayerCache).advance((draft) => {
+        let last: tf.Tensor3D | undefined;
+        for (const piece of inPieces(where, ids, pieceSize)) {
+          last?.dispose();
+          last = tf.tidy(() => this.climb(piece, draft));
+        }
+        return this.head.apply(this.norm.apply(last!)).reshape<tf.Tensor2D>([cache.batch, -1]);
+      });
+    });
+  }
+
+  /** All layers on a piece; the hidden state of its last position, [B,1,dim]. */
+  private climb(piece: tf.Tensor2D, draft: LayerCache): tf.Tensor3D {
+    let x = this.embedding.apply(piece);
+    this.layers.forEach((layer, i) => {
+      const memory = draft.parts.get(`layers.${i}`) as GrowingCache | RingCache;
+      x = layer.apply(x, (attention, normed) => attention.mix(normed, memory));
+    });
+    draft.count(this.layers.length, piece.shape[1]);
+    return lastPosition(x);
+  }
+
+  stateDict(): StateDict {
+    return toStateDict(this.parameters);
+  }
+  dispose(): void {
+    this.parameters.dispose();
+  }
+}

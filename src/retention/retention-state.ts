@@ -1,0 +1,69 @@
+/**
+ * The memory of a retention layer: one matrix per head, the same size after 10 tokens as after 1,000,000.
+ *
+ *   bytes = B · H · Dk · Dv · 4
+ *
+ * That is all the layer keeps of the text. Compare the growing cache, which keeps every key and value. The price is that
+ * the matrix is a blackboard, not a library: what has faded cannot be looked up again.
+ *
+ * Before the first token it holds zeros, so its size does not depend on the length at all.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { Memory } from '../blocks/memory';
+import { checkCount, readShapes } from '../engine/shapes';
+
+export interface RetentionStateSize {
+  batch: number;
+  heads: number;
+  /** Dk and Dv: features of a key and of a value, per head. */
+  keyDim: number;
+  valueDim: number;
+}
+
+export class RetentionState implements Memory {
+  private held: tf.Tensor4D;
+  private taken = 0;
+
+  /** @throws RangeError unless every size is 1 or more. */
+  constructor(private readonly size: RetentionStateSize) {
+    for (const [name, n] of Object.entries(size)) checkCount('RetentionState', name, n, 'units');
+    const { batch, heads, keyDim, valueDim } = size;
+    // keep: memories are made and fed inside somebody's tidy, which would free them at its closing brace.
+    this.held = tf.keep(tf.zeros([batch, heads, keyDim, valueDim]));
+  }
+
+  get length(): number {
+    return this.taken;
+  }
+  get bytes(): number {
+    return this.held.isDisposed ? 0 : 4 * this.held.size;
+  }
+  /** [B,H,Dk,Dv], for reading: the memory owns it. @throws Error after `dispose`. */
+  get state(): tf.Tensor4D {
+    if (this.held.isDisposed) throw new Error('RetentionState: this memory has been disposed; start a new one with newMemory().');
+    return this.held;
+  }
+
+  /** Moves on by `tokens`: the state after them replaces the one before. Copies nothing; the caller keeps its own tensor. */
+  advance(state: tf.Tensor4D, tokens: number): void {
+    readShapes('RetentionState.advance', { held: 'B H Dk Dv', state: 'B H Dk Dv' }, { held: this.state, state });
+    checkCount('RetentionState.advance', 'tokens', tokens, 'tokens');
+    const before = this.held;
+    this.held = tf.keep(state.clone());
+    this.taken += tokens;
+    before.dispose();
+  }
+
+  /** Shares the numbers: a tensor never changes, and whoever moves on first takes a new one. */
+  fork(): RetentionState {
+    const twin = new RetentionState(this.size);
+    if (this.taken > 0) twin.advance(this.state, this.taken);
+    return twin;
+  }
+  read(): { state: tf.Tensor4D } {
+    return { state: this.state.clone() };
+  }
+  dispose(): void {
+    this.held.dispose();
+  }
+}
