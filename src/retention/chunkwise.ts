@@ -16,6 +16,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { checkCount, readShapes } from '../engine/shapes';
+import { chunkSizes, cut } from './chunks';
 import { chunkDecay } from './decay';
 import { DEFAULT_CHUNK_SIZE, RETENTION_SHAPES, type RetentionForm } from './types';
 
@@ -26,10 +27,10 @@ export const chunkwiseRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
   checkCount('chunkwiseRetention', 'chunkSize', chunkSize, 'tokens');
   return tf.tidy(() => {
     const sizes = chunkSizes(N, chunkSize);
-    const Qs = tf.split(q, sizes, 2);
-    const Ks = tf.split(k, sizes, 2);
-    const Vs = tf.split(v, sizes, 2);
-    const gates = tf.split<tf.Tensor3D>(logDecay, sizes, 2);
+    const Qs = cut(q, sizes);
+    const Ks = cut(k, sizes);
+    const Vs = cut(v, sizes);
+    const gates = cut(logDecay, sizes);
     let S: tf.Tensor4D = initialState?.clone() ?? tf.zeros([B, H, Dk, Dv]);
     const outputs: tf.Tensor4D[] = [];
     sizes.forEach((_, i) => {
@@ -50,7 +51,3 @@ export const chunkwiseRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
     return { output: tf.concat(outputs, 2), state: S };
   });
 };
-
-/** 10 tokens in chunks of 4: [4, 4, 2]. The last chunk may be short. */
-export const chunkSizes = (N: number, chunkSize: number): number[] =>
-  Array.from({ length: Math.ceil(N / chunkSize) }, (_, i) => Math.min(chunkSize, N - i * chunkSize));

@@ -11,6 +11,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { checkCount, readShapes } from '../engine/shapes';
+import { chunkSizes, cut } from './chunks';
 import { RETENTION_SHAPES, type RetentionForm } from './types';
 
 /** @throws RangeError if shapes disagree. The caller owns the result. */
@@ -18,10 +19,11 @@ export const recurrentRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
   const { B, H, N, Dk, Dv } = readShapes('recurrentRetention', RETENTION_SHAPES, { q, k, v, logDecay, initialState });
   checkCount('recurrentRetention', 'N', N, 'tokens');
   return tf.tidy(() => {
-    const gamma = eachToken(logDecay.exp().reshape<tf.Tensor4D>([B, H, N, 1]));
-    const Q = eachToken(q);
-    const K = eachToken(k);
-    const V = eachToken(v);
+    const tokens = chunkSizes(N, 1);
+    const gamma = cut(logDecay.exp().reshape<tf.Tensor4D>([B, H, N, 1]), tokens);
+    const Q = cut(q, tokens);
+    const K = cut(k, tokens);
+    const V = cut(v, tokens);
     let S: tf.Tensor4D = initialState?.clone() ?? tf.zeros([B, H, Dk, Dv]);
     const outputs: tf.Tensor4D[] = [];
     for (let n = 0; n < N; n++) {
@@ -31,6 +33,3 @@ export const recurrentRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
     return { output: tf.concat(outputs, 2), state: S };
   });
 };
-
-/** [B,H,N,·] → N tensors [B,H,1,·]. Cut once: the gradient of a split is one concat, that of N slices is N padded copies. */
-const eachToken = (x: tf.Tensor4D): tf.Tensor4D[] => (x.shape[2] === 1 ? [x] : tf.split(x, x.shape[2], 2));

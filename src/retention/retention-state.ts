@@ -22,14 +22,18 @@ export interface RetentionStateSize {
 
 export class RetentionState implements Memory {
   private held: tf.Tensor4D;
-  private taken = 0;
+  private taken: number;
 
-  /** @throws RangeError unless every size is 1 or more. */
-  constructor(private readonly size: RetentionStateSize) {
+  /** Empty, or standing where `past` stood. @throws RangeError unless every size is 1 or more. */
+  constructor(
+    private readonly size: RetentionStateSize,
+    past?: RetentionState,
+  ) {
     for (const [name, n] of Object.entries(size)) checkCount('RetentionState', name, n, 'units');
     const { batch, heads, keyDim, valueDim } = size;
     // keep: memories are made and fed inside somebody's tidy, which would free them at its closing brace.
-    this.held = tf.keep(tf.zeros([batch, heads, keyDim, valueDim]));
+    this.held = tf.keep(past ? past.state.clone() : tf.zeros([batch, heads, keyDim, valueDim]));
+    this.taken = past?.length ?? 0;
   }
 
   get length(): number {
@@ -56,9 +60,7 @@ export class RetentionState implements Memory {
 
   /** Shares the numbers: a tensor never changes, and whoever moves on first takes a new one. */
   fork(): RetentionState {
-    const twin = new RetentionState(this.size);
-    if (this.taken > 0) twin.advance(this.state, this.taken);
-    return twin;
+    return new RetentionState(this.size, this);
   }
   read(): { state: tf.Tensor4D } {
     return { state: this.state.clone() };

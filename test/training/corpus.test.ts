@@ -1,0 +1,79 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readCorpus, splitText } from '../../src/training/corpus';
+import { CharacterTokenizer, tokenizerFrom, unknown } from '../../src/training/tokenizer';
+
+const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('the corpus', () => {
+  it('is Moby Dick, in order, from etymology to epilogue', () => {
+    const { text } = readCorpus();
+    const marks = ['Etymology', 'CHAPTER 1. Loomings.', 'Call me Ishmael.', 'CHAPTER 2. ', 'CHAPTER 10. ', 'CHAPTER 135. ', 'Epilogue'];
+    // The epilogue stands under its motto, which is its title in the package.
+    const places = [text.indexOf('CHAPTER 1. Loomings.'), ...marks.slice(2, 6).map((mark) => text.indexOf(mark)), text.indexOf('escaped alone to tell thee'.toUpperCase())];
+    expect(places.every((place) => place > 0)).toBe(true);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(text.length).toBeGreaterThan(1_200_000);
+    expect(text.trimEnd().endsWith('found another orphan.')).toBe(true);
+  });
+  it('is a file, or all text files of a folder in the order of their names', () => {
+    writeFileSync(join(folder, 'b.txt'), 'second');
+    writeFileSync(join(folder, 'a.md'), 'first');
+    writeFileSync(join(folder, 'picture.png'), Uint8Array.of(0xff, 0xfe));
+    mkdirSync(join(folder, 'c'), { recursive: true });
+    writeFileSync(join(folder, 'c', 'd.txt'), 'third');
+    expect(readCorpus(folder).text).toBe('first\nsecond\nthird');
+    expect(readCorpus(join(folder, 'b.txt'))).toEqual({ name: 'b.txt', text: 'second' });
+  });
+  it('refuses what holds no text', () => {
+    expect(() => readCorpus(join(folder, 'none'))).toThrow(/there is nothing at .*none; name a text file/);
+    expect(() => readCorpus(join(folder, 'picture.png'))).toThrow(/picture.png is not UTF-8 text/);
+    writeFileSync(join(folder, 'blank'), ' \n');
+    expect(() => readCorpus(join(folder, 'blank'))).toThrow(/holds no text/);
+  });
+  it('is split by position at the start of a line, and nothing is lost', () => {
+    const lines = Array.from({ length: 20 }, (_, i) => `line ${i}\n`).join('');
+    const { train, validation } = splitText(lines, 0.25);
+    expect(train + validation).toBe(lines);
+    expect(validation.startsWith('line 1')).toBe(true);
+    expect(validation.length / lines.length).toBeCloseTo(0.25, 1);
+    expect(splitText('abcdefghij', 0.2)).toEqual({ train: 'abcdefgh', validation: 'ij' });
+    expect(() => splitText('a', 0.1)).toThrow(/cannot be split/);
+    expect(() => splitText('abc', 1)).toThrow(/held-out share is 1; give a number between 0 and 1/);
+  });
+});
+
+describe('the tokenizer', () => {
+  it('gives back any text of its characters', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        fc.pre(!text.includes(unknown));
+        const tokenizer = CharacterTokenizer.fit(text);
+        expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+        expect(tokenizer.vocabSize).toBe(new Set(text).size + 1);
+      }),
+    );
+  });
+  it('shows what it does not know, and never drops it', () => {
+    const tokenizer = CharacterTokenizer.fit('abca', 2);
+    expect([...tokenizer.encode('abda')]).toEqual([1, 0, 0, 1]);
+    expect(tokenizer.decode([1, 0, 0, 1])).toBe(`a${unknown}${unknown}a`);
+  });
+  it('is the same after a journey through JSON', () => {
+    const tokenizer = CharacterTokenizer.fit('“Whale 🐋!”\n');
+    const again = tokenizerFrom(JSON.parse(JSON.stringify(tokenizer)));
+    expect([...again.encode('🐋 el')]).toEqual([...tokenizer.encode('🐋 el')]);
+    expect(again.vocabSize).toBe(tokenizer.vocabSize);
+  });
+  it('refuses ids and vocabularies that cannot be', () => {
+    const tokenizer = new CharacterTokenizer('ab');
+    expect(() => tokenizer.decode([3])).toThrow(/there is no token 3; ids go from 0 to 2/);
+    expect(() => tokenizer.decode([-1])).toThrow(/there is no token -1/);
+    expect(() => new CharacterTokenizer('aba')).toThrow(/"a" comes twice/);
+    expect(() => tokenizerFrom({ kind: 'pieces' } as never)).toThrow(/got \{"kind":"pieces"\}; allowed/);
+  });
+});
