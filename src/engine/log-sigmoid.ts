@@ -1,8 +1,10 @@
 /**
- * ln σ(z) = −softplus(−z) = min(z, 0) − ln(1 + e^−|z|), right for every z: ln(σ(z)) would be −∞ from z ≈ −100 on.
+ * log σ(x) = −softplus(−x), with σ(x) = 1 / (1 + e^-x): the logarithm of a gate, finite where the gate itself is 0 or 1.
  *
- * `tf.logSigmoid` computes the same, but its gradient throws when z is an intermediate result, on every engine.
+ * The same formula as `tf.logSigmoid`, whose gradient throws as soon as x is not a leaf: it reads x after TensorFlow.js has
+ * let go of it. Written out of operations whose gradients work, there is nothing to go wrong.
  */
 import type * as tf from '@tensorflow/tfjs';
 
-export const logSigmoid = <T extends tf.Tensor>(z: T): T => z.neg().softplus().neg() as T;
+/** Any shape; the caller owns the result. */
+export const logSigmoid = <T extends tf.Tensor>(x: T): T => x.neg().softplus().neg() as T;

@@ -1,104 +1,74 @@
 /**
- * Which engine computes: the first that works, in the order gpu, native, webgpu, wasm, cpu.
+ * Which engine computes: `await useEngine()` takes the best that works here, and says which, and why not the others.
  *
- * `gpu` and `native` are TensorFlow's C++ library with and without CUDA, `webgpu` any graphics card through Dawn, `wasm` the
- * one that ships inside its npm package and always works, `cpu` plain JavaScript, slow and simple. The numbers are the
- * same on all of them up to rounding. `CACHE_ONCE_ENGINE=wasm` or an argument asks for one.
+ * An engine is a program that TensorFlow.js hands its operations to. The formulas of this book do not change with it; speed
+ * does. `gpu` and `native` are TensorFlow's own C++ (with and without CUDA), `webgpu` reaches any graphics card through
+ * Dawn, `wasm` is compiled code inside Node, and `cpu` is plain JavaScript. The last two are always there.
  */
 import * as tf from '@tensorflow/tfjs';
-import { mendMatMulGradient } from './broadcast-gradient';
-import { startTensorFlow } from './tensorflow-engine';
-import { startWasm } from './wasm-engine';
-import { startWebGPU } from './webgpu-engine';
+import { startCpu } from './engines/cpu';
+import { startGpu, startNative } from './engines/native';
+import { firstSentence, type Started } from './engines/started';
+import { startWasm } from './engines/wasm';
+import { startWebgpu } from './engines/webgpu';
+import { installGradients } from './gradients';
 
-export const ENGINES = ['gpu', 'native', 'webgpu', 'wasm', 'cpu'] as const;
-export type EngineName = (typeof ENGINES)[number];
+/** In order of preference. */
+export const engineNames = ['gpu', 'native', 'webgpu', 'wasm', 'cpu'] as const;
+export type EngineName = (typeof engineNames)[number];
 
 export interface EngineReport {
   name: EngineName;
-  /** What it computes on, in words. */
+  /** What computes, as a reader would call it. */
   device: string;
   precision: string;
-  /** The engines before it in the order, and in one line each why not. */
+  /** The engines that were preferred to this one but do not work here, best first. */
   passedOver: { name: EngineName; why: string }[];
 }
 
-/** Starts an engine and names its device. @throws Error with the reason and what to do. */
-const starters: Record<EngineName, () => Promise<string>> = {
-  gpu: () => startTensorFlow('gpu'),
-  native: () => startTensorFlow('native'),
-  webgpu: startWebGPU,
-  wasm: async () => {
-    await startWasm();
-    return 'WebAssembly with SIMD, one thread';
-  },
-  cpu: async () => {
-    await tf.setBackend('cpu');
-    return 'plain JavaScript, one thread';
-  },
+const starters: Record<EngineName, () => Promise<Started>> = {
+  gpu: startGpu,
+  native: startNative,
+  webgpu: startWebgpu,
+  wasm: startWasm,
+  cpu: startCpu,
 };
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
-let inUse: EngineReport | undefined;
+function asEngineName(given: string, whence: string): EngineName {
+  if (!(engineNames as readonly string[]).includes(given))
+    throw new RangeError(`useEngine: ${whence} is '${given}'; allowed: ${engineNames.join(', ')}, or nothing to take the best that works.`);
+  return given as EngineName;
+}
 
 /**
- * Makes an engine the one that computes. Asked for by name or by CACHE_ONCE_ENGINE, it is that one or an error; otherwise
- * the first that works, and the one already in use if there is one.
- * @throws RangeError for a name that is none, Error if the engine asked for does not start.
+ * Takes an engine for everything that follows. Without `name`, the environment variable CACHE_ONCE_ENGINE decides, and
+ * without that, the first of gpu, native, webgpu, wasm, cpu that works. May be called again, also for another engine:
+ * tensors that exist move to it when they are next used.
+ * @throws RangeError for an unknown name; Error if an engine that was asked for by name does not work, with why and what to do.
  */
-export async function useEngine(asked?: EngineName): Promise<EngineReport> {
-  quietBanner();
-  mendMatMulGradient();
-  const wanted = asked ?? (process.env.CACHE_ONCE_ENGINE as EngineName | '' | undefined);
-  if (wanted) {
-    if (!ENGINES.includes(wanted)) throw new RangeError(`useEngine: there is no engine ${JSON.stringify(wanted)}; there are ${ENGINES.join(', ')}.`);
-    if (inUse?.name === wanted) return inUse;
-    try {
-      const device = await starters[wanted]();
-      return remember({ name: wanted, device, precision: 'float32', passedOver: [] });
-    } catch (error) {
-      throw new Error(`The engine ${wanted} was asked for and does not work here: ${reasonOf(error)} Leave CACHE_ONCE_ENGINE empty to take the best that does.`);
-    }
-  }
-  if (inUse) return inUse;
+export async function useEngine(name?: EngineName): Promise<EngineReport> {
+  const asked = name ?? process.env.CACHE_ONCE_ENGINE;
+  const only = asked ? asEngineName(asked, name ? 'the name' : 'CACHE_ONCE_ENGINE') : undefined;
   const passedOver: EngineReport['passedOver'] = [];
-  for (const name of ENGINES) {
+  for (const candidate of only ? [only] : engineNames) {
     try {
-      return remember({ name, device: await starters[name](), precision: 'float32', passedOver });
+      const { device, precision } = await starters[candidate]();
+      installGradients();
+      return { name: candidate, device, precision, passedOver };
     } catch (error) {
-      passedOver.push({ name, why: reasonOf(error) });
+      const why = error instanceof Error ? error.message : String(error);
+      if (only) throw new Error(`The ${candidate} engine was asked for, but does not work here: ${why}`, { cause: error });
+      passedOver.push({ name: candidate, why: firstSentence(why) });
     }
   }
-  throw new Error(`No engine works here:\n${passedOver.map(({ name, why }) => `  ${name}: ${why}`).join('\n')}`);
+  throw new Error(`No engine works here: ${passedOver.map(({ name, why }) => `${name}: ${why}`).join(' ')} Run npm ci again.`);
 }
 
-async function remember(report: EngineReport): Promise<EngineReport> {
-  await tf.ready();
-  inUse = report;
-  return report;
-}
-
-/** The report as a few lines of text. */
-export function describe({ name, device, precision, passedOver }: EngineReport): string {
-  return [`engine ${name}: ${device}, ${precision}`, ...passedOver.map((other) => `  not ${other.name}: ${other.why}`)].join('\n');
-}
-
-/** Tries every engine: works, or why not and what to do. The one in use before is in use afterwards. */
-export async function surveyEngines(): Promise<{ name: EngineName; works: boolean; detail: string }[]> {
-  const before = inUse?.name;
-  const survey: { name: EngineName; works: boolean; detail: string }[] = [];
-  for (const name of ENGINES) {
-    try {
-      survey.push({ name, works: true, detail: (await useEngine(name)).device });
-    } catch (error) {
-      survey.push({ name, works: false, detail: reasonOf(error) });
-    }
-  }
-  await useEngine(before ?? survey.find(({ works }) => works)!.name);
-  return survey;
-}
-
-/** Stock TensorFlow.js advertises its native package each time another engine runs in Node. */
-function quietBanner(): void {
-  tf.env().set('IS_TEST', true);
+/** The report in words: one line for the engine taken, one for each passed over. */
+export function describeEngine({ name, device, precision, passedOver }: EngineReport): string {
+  const width = Math.max(...engineNames.map((n) => n.length));
+  return [
+    `Engine: ${name} (${device}, ${precision}), TensorFlow.js ${tf.version.tfjs}`,
+    ...passedOver.map((other) => `  not ${other.name.padEnd(width)}  ${other.why}`),
+  ].join('\n');
 }

@@ -67,7 +67,7 @@ function chunkwiseWith({ transposeD = false, carryState = true, normInside = fal
       const Ks = cut(k, sizes);
       const Vs = cut(v, sizes);
       const gates = cut(logDecay, sizes);
-      let S: tf.Tensor4D = initialState?.clone() ?? tf.zeros([B, H, Dk, Dv]);
+      let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
       const outputs = sizes.map((_, i) => {
         const { D, beta, toEnd, overall } = chunkDecay(gates[i]!);
         const seen = carryState ? S : S.zerosLike();

@@ -20,11 +20,17 @@ export interface RetentionStateSize {
   valueDim: number;
 }
 
+/** A tensor and how many memories point at it; the last one to move on frees it. */
+interface Shared {
+  state: tf.Tensor4D;
+  users: number;
+}
+
 export class RetentionState implements Memory {
-  private held: tf.Tensor4D;
+  private held?: Shared;
   private taken: number;
 
-  /** Empty, or standing where `past` stood. @throws RangeError unless every size is 1 or more. */
+  /** Empty, or standing where `past` stands. @throws RangeError unless every size is 1 or more. */
   constructor(
     private readonly size: RetentionStateSize,
     past?: RetentionState,
@@ -32,7 +38,8 @@ export class RetentionState implements Memory {
     for (const [name, n] of Object.entries(size)) checkCount('RetentionState', name, n, 'units');
     const { batch, heads, keyDim, valueDim } = size;
     // keep: memories are made and fed inside somebody's tidy, which would free them at its closing brace.
-    this.held = tf.keep(past ? past.state.clone() : tf.zeros([batch, heads, keyDim, valueDim]));
+    this.held = past ? past.alive() : { state: tf.keep(tf.zeros([batch, heads, keyDim, valueDim])), users: 0 };
+    this.held.users++;
     this.taken = past?.length ?? 0;
   }
 
@@ -40,25 +47,23 @@ export class RetentionState implements Memory {
     return this.taken;
   }
   get bytes(): number {
-    return this.held.isDisposed ? 0 : 4 * this.held.size;
+    return 4 * (this.held?.state.size ?? 0);
   }
   /** [B,H,Dk,Dv], for reading: the memory owns it. @throws Error after `dispose`. */
   get state(): tf.Tensor4D {
-    if (this.held.isDisposed) throw new Error('RetentionState: this memory has been disposed; start a new one with newMemory().');
-    return this.held;
+    return this.alive().state;
   }
 
-  /** Moves on by `tokens`: the state after them replaces the one before. Copies nothing; the caller keeps its own tensor. */
+  /** Moves on by `tokens`: the state after them replaces the one before, and belongs to the memory from now on. */
   advance(state: tf.Tensor4D, tokens: number): void {
     readShapes('RetentionState.advance', { held: 'B H Dk Dv', state: 'B H Dk Dv' }, { held: this.state, state });
     checkCount('RetentionState.advance', 'tokens', tokens, 'tokens');
-    const before = this.held;
-    this.held = tf.keep(state.clone());
+    this.release();
+    this.held = { state: tf.keep(state), users: 1 };
     this.taken += tokens;
-    before.dispose();
   }
 
-  /** Shares the numbers: a tensor never changes, and whoever moves on first takes a new one. */
+  /** Points at the same numbers: a tensor never changes, and whoever moves on first takes a new one. Nothing is copied. */
   fork(): RetentionState {
     return new RetentionState(this.size, this);
   }
@@ -66,6 +71,16 @@ export class RetentionState implements Memory {
     return { state: this.state.clone() };
   }
   dispose(): void {
-    this.held.dispose();
+    this.release();
+  }
+
+  private alive(): Shared {
+    if (!this.held) throw new Error('RetentionState: this memory has been disposed; start a new one with newMemory().');
+    return this.held;
+  }
+  // Counted by hand, because `clone` is no cheap view everywhere: on wasm it copies.
+  private release(): void {
+    if (this.held && --this.held.users === 0) this.held.state.dispose();
+    this.held = undefined;
   }
 }

