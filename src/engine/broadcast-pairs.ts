@@ -12,8 +12,15 @@ export interface BroadcastPairs {
   bCount: number;
 }
 
+const count = (axes: readonly number[]) => axes.reduce((x, y) => x * y, 1);
+
 /** @throws RangeError if two lengths differ and neither is 1. */
 export function broadcastPairs(where: string, a: readonly number[], b: readonly number[]): BroadcastPairs {
+  if (a.length === b.length && a.every((n, axis) => n === b[axis])) {
+    // By far the most common case, and one that must cost nothing beside a small product: equal batches meet one to one.
+    const size = count(a);
+    return { shape: [...a], pairs: Array.from({ length: size }, (_, i) => [i, i]), aCount: size, bCount: size };
+  }
   const rank = Math.max(a.length, b.length);
   const padded = (shape: readonly number[]) => [...new Array<number>(rank - shape.length).fill(1), ...shape];
   const [aAxes, bAxes] = [padded(a), padded(b)];
@@ -27,6 +34,5 @@ export function broadcastPairs(where: string, a: readonly number[], b: readonly 
     pairs = pairs.flatMap(([i, j]) => steps.map((s): [number, number] => [n === 1 ? i : i * n + s, m === 1 ? j : j * m + s]));
     return length;
   });
-  const count = (axes: number[]) => axes.reduce((x, y) => x * y, 1);
   return { shape, pairs, aCount: count(aAxes), bCount: count(bAxes) };
 }

@@ -15,7 +15,7 @@ function sumBroadcast(gradient: tf.Tensor, shape: number[]): tf.Tensor {
   return axes.length === 0 ? gradient : gradient.sum(axes).reshape(shape);
 }
 
-const matMulGradient: tf.GradientConfig = {
+const matMulGradient: tf.GradConfig = {
   kernelName: 'BatchMatMul',
   inputsToSave: ['a', 'b'],
   gradFunc: (given, saved, attrs) => {
@@ -35,7 +35,7 @@ const matMulGradient: tf.GradientConfig = {
   },
 };
 
-const cumsumGradient: tf.GradientConfig = {
+const cumsumGradient: tf.GradConfig = {
   kernelName: 'Cumsum',
   gradFunc: (dy, _, attrs) => {
     const { axis, exclusive, reverse } = attrs as unknown as { axis: number; exclusive: boolean; reverse: boolean };
@@ -43,7 +43,7 @@ const cumsumGradient: tf.GradientConfig = {
   },
 };
 
-const stock = new Map<string, tf.GradientConfig>();
+const stock = new Map<string, tf.GradConfig>();
 const cures = [matMulGradient, cumsumGradient];
 
 /** Installs both, on whatever engine; a second call changes nothing. */

@@ -52,10 +52,11 @@ export function decayMatrix(logDecay: tf.Tensor3D): tf.Tensor4D {
   });
 }
 
-/** [c,c]: 1 where column ≤ row. */
-function lowerTriangle(c: number): tf.Tensor2D {
-  const position = tf.range(0, c);
-  return tf.greaterEqual(position.reshape([c, 1]), position.reshape([1, c])).cast('float32');
+/** [c,c]: 1 where column ≤ row. Filled on the host: comparing positions on wasm takes longer than all the rest of D. */
+export function lowerTriangle(c: number): tf.Tensor2D {
+  const rows = new Float32Array(c * c);
+  for (let n = 0; n < c; n++) rows.fill(1, n * c, n * c + n + 1);
+  return tf.tensor2d(rows, [c, c]);
 }
 
 /**

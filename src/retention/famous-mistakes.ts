@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { checkCount, readShapes } from '../engine/shapes';
 import { chunkSizes, cut } from './chunks';
-import { chunkDecay } from './decay';
+import { chunkDecay, lowerTriangle } from './decay';
 import { DEFAULT_CHUNK_SIZE, RETENTION_SHAPES, type RetentionForm } from './types';
 
 /**
@@ -20,7 +20,7 @@ export function dividingProducts(logDecay: tf.Tensor3D): tf.Tensor4D {
     const gamma = logDecay.exp();
     const beta = tf.cumprod(gamma, 2);
     const ratio = beta.reshape([B, H, c, 1]).div(beta.reshape([B, H, 1, c]));
-    return causalOnly(ratio, c);
+    return ratio.mul<tf.Tensor4D>(lowerTriangle(c)); // NaN · 0 is NaN too, so the mask saves nothing
   });
 }
 
@@ -33,7 +33,7 @@ export function maskingAfterExp(logDecay: tf.Tensor3D): tf.Tensor4D {
   const [B, H, c] = logDecay.shape;
   return tf.tidy(() => {
     const g = tf.cumsum(logDecay, 2);
-    return causalOnly(g.reshape([B, H, c, 1]).sub(g.reshape([B, H, 1, c])).exp(), c);
+    return g.reshape([B, H, c, 1]).sub(g.reshape([B, H, 1, c])).exp().mul<tf.Tensor4D>(lowerTriangle(c));
   });
 }
 
@@ -82,10 +82,4 @@ function chunkwiseWith({ transposeD = false, carryState = true, normInside = fal
       return { output: tf.concat(outputs, 2), state: S };
     });
   };
-}
-
-/** Multiplies by the triangle: what comes in as NaN or ∞ goes out as NaN, which is the point. */
-function causalOnly(x: tf.Tensor, c: number): tf.Tensor4D {
-  const position = tf.range(0, c);
-  return x.mul<tf.Tensor4D>(tf.greaterEqual(position.reshape([c, 1]), position.reshape([1, c])).cast('float32'));
 }

@@ -22,11 +22,11 @@ export function crossEntropy(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Scal
   const { B, N, V } = readShapes('crossEntropy', { logits: 'B N V', targets: 'B N' }, { logits, targets });
   const withGradient = tf.customGrad((...args: unknown[]) => {
     const [x, save] = args as [tf.Tensor3D, (tensors: tf.Tensor[]) => void];
-    save([x]);
+    save([x, targets]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] =>
       tf.tidy(() => {
         const p = tf.softmax(saved[0]!.reshape<tf.Tensor2D>([B * N, V]));
-        const onehot = tf.oneHot(targets.reshape<tf.Tensor1D>([B * N]), V);
+        const onehot = tf.oneHot(saved[1]!.reshape<tf.Tensor1D>([B * N]), V);
         return [p.sub(onehot).mul(dy.div(B * N)).reshape([B, N, V])];
       });
     return { value: surprise(x, targets).mean() as tf.Scalar, gradFunc };

@@ -52,11 +52,11 @@ export const wordsOf = (backend: WasmBackend, tensor: tf.TensorInfo): Uint32Arra
 export const hasWords = ({ dtype }: tf.TensorInfo): boolean => dtype === 'float32' || dtype === 'int32';
 
 /**
- * Copies a run of words. A call of `copyWithin` costs as much as a loop over some thirty words,
- * so short runs (a rotary pair, one head's row) are copied by hand.
+ * Copies a run of words. A call of `set` costs as much as a loop over some thirty words (50 ns),
+ * so short runs, such as a rotary pair, are copied by hand.
  */
 export function copyRun(to: Uint32Array, at: number, from: Uint32Array, start: number, length: number): void {
-  if (length > 48) to.set(from.subarray(start, start + length), at);
+  if (length > 28) to.set(from.subarray(start, start + length), at);
   else for (let i = 0; i < length; i++) to[at + i] = from[start + i]!;
 }
 

@@ -18,9 +18,20 @@ function join(backend: WasmBackend, parts: tf.TensorInfo[], axis: number, outSha
   for (const part of parts) {
     const from = wordsOf(backend, part);
     const run = outer ? from.length / outer : 0;
-    if (run) for (let o = 0; o < outer; o++) copyRun(to, o * stride + start, from, o * run, run);
+    if (run === 1) for (let o = 0; o < outer; o++) to[o * stride + start] = from[o]!;
+    else if (run) for (let o = 0; o < outer; o++) copyRun(to, o * stride + start, from, o * run, run);
     start += run;
   }
+  return out;
+}
+
+/** Each run from `axis` on, `reps` times in a row. */
+function repeat(backend: WasmBackend, x: tf.TensorInfo, axis: number, reps: number, outShape: number[]): tf.TensorInfo {
+  const out = backend.makeOutput(outShape, x.dtype);
+  const [from, to] = [wordsOf(backend, x), wordsOf(backend, out)];
+  const run = sizeOf(x.shape.slice(axis));
+  if (run === 1) for (let o = 0; o < from.length; o++) to.fill(from[o]!, o * reps, (o + 1) * reps);
+  else for (let o = 0, d = 0; o < from.length; o += run) for (let r = 0; r < reps; r++, d += run) copyRun(to, d, from, o, run);
   return out;
 }
 
@@ -62,7 +73,7 @@ export const runTile =
       const reps = attrs.reps[axis]!;
       if (reps === 1) continue;
       const shape = tiled.shape.map((n, i) => (i === axis ? n * reps : n));
-      const next = join(backend, new Array<tf.TensorInfo>(reps).fill(tiled), axis, shape);
+      const next = repeat(backend, tiled, axis, reps, shape);
       backend.disposeData(tiled.dataId);
       tiled = next;
     }

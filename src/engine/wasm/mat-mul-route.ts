@@ -23,7 +23,7 @@ export interface ProductShape {
 }
 
 /** Nanoseconds, measured on one core: `npm run bench -- --only matmul` shows whether the choice still pays. */
-const perCall = 1500; // two registrations and one call across the border
+const perCall = 7000; // registering three views and crossing the border
 const perFlipped = 1.2;
 const perPacked = 3;
 const perMultiplied = 0.065;

@@ -49,10 +49,11 @@ export function guardMemory({ wasm }: WasmBackend): void {
   guarded.add(wasm);
   const malloc = wasm._malloc;
   wasm._malloc = (bytes) => {
-    const held = tf.memory().numBytes;
-    if (held + bytes > limit) throw new OutOfEngineMemory(bytes, held, limit);
+    const refuse = () => new OutOfEngineMemory(bytes, tf.memory().numBytes, limit);
+    // Above 4 GB the allocator would see only the lowest 32 bits of the number, and grant a small stretch.
+    if (bytes > addressable || (limit < addressable && tf.memory().numBytes + bytes > limit)) throw refuse();
     const offset = malloc(bytes) >>> 0;
-    if (offset === 0 && bytes > 0) throw new OutOfEngineMemory(bytes, held, limit);
+    if (offset === 0 && bytes > 0) throw refuse();
     return offset;
   };
 }

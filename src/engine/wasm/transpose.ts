@@ -1,6 +1,6 @@
 /**
  * Transposing on wasm: when the axes fall into two neighbouring groups that change places, it is a batch of matrix flips,
- * and those have a faster way (see flip.ts). Any other order of axes keeps whole rows together, and the stock kernel is good at it.
+ * and large ones have a faster way (see flip.ts). Small ones, and any other order of axes, the stock kernel is good at.
  */
 import type * as tf from '@tensorflow/tfjs';
 import { hasWords, type KernelCall, sizeOf, wordsOf } from './backend';
@@ -21,13 +21,16 @@ export function asMatrixFlip(shape: readonly number[], perm: readonly number[]):
   return [length(order.slice(0, from)), length(moved.slice(first)), length(moved.slice(0, first))];
 }
 
+/** Numbers in one matrix from which on flip.ts is faster: until then, the stock kernel's long jumps stay inside the cache. */
+const large = 2 ** 16;
+
 export const fastTranspose =
   (stock: Kernel): Kernel =>
   (call) => {
     const { backend, inputs, attrs } = call as unknown as KernelCall<{ x: tf.TensorInfo }, { perm: number[] }>;
     const { x } = inputs;
     const matrices = asMatrixFlip(x.shape, attrs.perm);
-    if (!matrices || !hasWords(x)) return stock(call);
+    if (!matrices || matrices[1] * matrices[2] < large || !hasWords(x)) return stock(call);
     const [batch, rows, columns] = matrices;
     const out = backend.makeOutput(
       attrs.perm.map((axis) => x.shape[axis]!),
