@@ -22,11 +22,21 @@ export function formsAgreement(rows: Agreement[], title: string): Figure {
   return {
     data: [
       {
-        type: 'scatter', mode: 'markers+text', name: 'worst difference', x: drawn, y: names, text: rows.map(({ worst }) => label(worst)),
-        textposition: 'top center', marker: { color: seriesColours[0], size: 11 },
+        type: 'scatter',
+        mode: 'markers+text',
+        name: 'worst difference',
+        x: drawn,
+        y: names,
+        text: rows.map(({ worst }) => label(worst)),
+        textposition: 'top center',
+        marker: { color: seriesColours[0], size: 11 },
       },
       {
-        type: 'scatter', mode: 'markers', name: 'allowed', x: rows.map(({ allowed }) => allowed), y: names,
+        type: 'scatter',
+        mode: 'markers',
+        name: 'allowed',
+        x: rows.map(({ allowed }) => allowed),
+        y: names,
         marker: { color: seriesColours[1], size: 16, symbol: 'line-ns-open' },
       },
     ],
@@ -35,7 +45,8 @@ export function formsAgreement(rows: Agreement[], title: string): Figure {
       xaxis: axis('worst difference of any number', { type: 'log', exponentformat: 'power' }),
       yaxis: axis('', { automargin: true, autorange: 'reversed' }),
     },
-    caption: `${title}: ${inside} of ${rows.length} comparisons are within what is allowed; ` +
+    caption:
+      `${title}: ${inside} of ${rows.length} comparisons are within what is allowed; ` +
       `the largest difference is ${label(Math.max(...rows.map(({ worst }) => worst)))}.`,
   };
 }

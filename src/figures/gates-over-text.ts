@@ -13,8 +13,13 @@ export function gatesOverText(gammas: number[][], tokens: string[], title: strin
   return {
     data: [
       {
-        type: 'heatmap', z: gammas, colorscale: magnitude, zmax: 1, zmin: Math.min(...gammas.flat()),
-        colorbar: { title: { text: 'γ' } }, hovertemplate: 'head %{y} keeps %{z:.4f} here<extra></extra>',
+        type: 'heatmap',
+        z: gammas,
+        colorscale: magnitude,
+        zmax: 1,
+        zmin: Math.min(...gammas.flat()),
+        colorbar: { title: { text: 'γ' } },
+        hovertemplate: 'head %{y} keeps %{z:.4f} here<extra></extra>',
       },
     ],
     layout: {
@@ -22,7 +27,8 @@ export function gatesOverText(gammas: number[][], tokens: string[], title: strin
       xaxis: axis('text', { tickvals: tokens.map((_, n) => n), ticktext: tokens.map(visible) }),
       yaxis: axis('head', { autorange: 'reversed', dtick: 1 }),
     },
-    caption: `${title}: on average head ${means.indexOf(Math.max(...means))} keeps most (γ = ${Math.max(...means).toFixed(3)}), ` +
+    caption:
+      `${title}: on average head ${means.indexOf(Math.max(...means))} keeps most (γ = ${Math.max(...means).toFixed(3)}), ` +
       `head ${means.indexOf(Math.min(...means))} least (${Math.min(...means).toFixed(3)}).`,
   };
 }

@@ -14,7 +14,11 @@ export function halfLifeCurve(temperatures: number[], title: string, { from = -6
   const logits = Array.from({ length: 61 }, (_, i) => from + ((to - from) * i) / 60);
   return {
     data: temperatures.map((temperature, i) => ({
-      type: 'scatter', mode: 'lines', name: `τ = ${temperature}`, x: logits, y: logits.map((z) => gateHalfLife(z, temperature)),
+      type: 'scatter',
+      mode: 'lines',
+      name: `τ = ${temperature}`,
+      x: logits,
+      y: logits.map((z) => gateHalfLife(z, temperature)),
       line: { color: seriesColours[i % seriesColours.length], dash: dashes[i % dashes.length] },
       hovertemplate: 'logit %{x:.1f}: half is gone after %{y:.1f} tokens<extra></extra>',
     })),

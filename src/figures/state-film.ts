@@ -21,12 +21,20 @@ export function stateFilm(states: number[][][], labels: string[], title: string)
   });
   return {
     data: states.map((z, i) => ({
-      type: 'heatmap', z, zmin: -limit, zmax: limit, colorscale: signed, reversescale: true, showscale: i === states.length - 1,
-      xaxis: i === 0 ? 'x' : `x${i + 1}`, yaxis: i === 0 ? 'y' : `y${i + 1}`,
+      type: 'heatmap',
+      z,
+      zmin: -limit,
+      zmax: limit,
+      colorscale: signed,
+      reversescale: true,
+      showscale: i === states.length - 1,
+      xaxis: i === 0 ? 'x' : `x${i + 1}`,
+      yaxis: i === 0 ? 'y' : `y${i + 1}`,
       hovertemplate: 'key feature %{y}, value feature %{x}: %{z:.3f}<extra></extra>',
     })),
     layout: { title: { text: title }, ...Object.assign({}, ...axes) },
-    caption: `${title}: ${states.length} pictures of one ${states[0]?.length ?? 0} × ${states[0]?.[0]?.length ?? 0} matrix; ` +
+    caption:
+      `${title}: ${states.length} pictures of one ${states[0]?.length ?? 0} × ${states[0]?.[0]?.length ?? 0} matrix; ` +
       `its largest number goes from ${loudest(states[0] ?? []).toPrecision(2)} to ${loudest(states.at(-1) ?? []).toPrecision(2)}.`,
   };
 }

@@ -22,10 +22,22 @@ export function stateGrowth(series: MemorySeries[], lengths: number[], title: st
     data: series.flatMap(({ name, formula, measured = [], colour }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];
       return [
-        { type: 'scatter', mode: 'lines', name: `${name}, formula`, x: lengths, y: lengths.map(formula), line: { color, dash: dashes[i % dashes.length] } },
         {
-          type: 'scatter', mode: 'markers', name: `${name}, measured`, x: measured.map((p) => p.tokens), y: measured.map((p) => p.bytes),
-          marker: { color, size: 9, symbol: i }, showlegend: measured.length > 0,
+          type: 'scatter',
+          mode: 'lines',
+          name: `${name}, formula`,
+          x: lengths,
+          y: lengths.map(formula),
+          line: { color, dash: dashes[i % dashes.length] },
+        },
+        {
+          type: 'scatter',
+          mode: 'markers',
+          name: `${name}, measured`,
+          x: measured.map((p) => p.tokens),
+          y: measured.map((p) => p.bytes),
+          marker: { color, size: 9, symbol: i },
+          showlegend: measured.length > 0,
         },
       ];
     }),

@@ -33,7 +33,11 @@ export function maskingAfterExp(logDecay: tf.Tensor3D): tf.Tensor4D {
   const [B, H, c] = logDecay.shape;
   return tf.tidy(() => {
     const g = tf.cumsum(logDecay, 2);
-    return g.reshape([B, H, c, 1]).sub(g.reshape([B, H, 1, c])).exp().mul<tf.Tensor4D>(lowerTriangle(c));
+    return g
+      .reshape([B, H, c, 1])
+      .sub(g.reshape([B, H, 1, c]))
+      .exp()
+      .mul<tf.Tensor4D>(lowerTriangle(c));
   });
 }
 

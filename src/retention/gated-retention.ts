@@ -69,8 +69,14 @@ export interface GatedRetentionSteps {
 
 const inner = xavierUniform(2 ** -2.5);
 const defaults = {
-  decay: 'gated', gateTemperature: 16, keyScale: true, ropeTheta: 10_000, rotaryFrequencies: 'end-point',
-  normEps: 1e-5, form: 'chunkwise', chunkSize: DEFAULT_CHUNK_SIZE,
+  decay: 'gated',
+  gateTemperature: 16,
+  keyScale: true,
+  ropeTheta: 10_000,
+  rotaryFrequencies: 'end-point',
+  normEps: 1e-5,
+  form: 'chunkwise',
+  chunkSize: DEFAULT_CHUNK_SIZE,
 } as const;
 
 export class GatedRetention implements TokenMixer<RetentionState> {
@@ -90,7 +96,9 @@ export class GatedRetention implements TokenMixer<RetentionState> {
     checkCount('GatedRetention', 'heads', heads, 'heads');
     checkCount('GatedRetention', 'chunkSize', chunkSize, 'tokens');
     if (!Number.isInteger(dim / heads) || (dim / heads) % 2 !== 0)
-      throw new RangeError(`GatedRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of features (rotary positions turn pairs).`);
+      throw new RangeError(
+        `GatedRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of features (rotary positions turn pairs).`,
+      );
     this.q = new Linear(scope.within('q_proj'), dim, dim, inner);
     this.k = new Linear(scope.within('k_proj'), dim, dim, inner);
     this.v = new Linear(scope.within('v_proj'), dim, dim, inner);

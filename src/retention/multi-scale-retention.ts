@@ -70,13 +70,21 @@ export class MultiScaleRetention implements TokenMixer<RetentionState> {
   /** @throws RangeError if `heads` does not divide the widths or the number of gammas is another. */
   constructor(scope: ParameterScope, options: MultiScaleRetentionOptions) {
     this.options = {
-      valueDim: 2 * options.dim, gammas: retNetGammas(options.heads), normalisation: 'scores', ropeTheta: YOCO_ROTARY.theta,
-      normEps: 1e-6, form: 'parallel', chunkSize: DEFAULT_CHUNK_SIZE, ...options,
+      valueDim: 2 * options.dim,
+      gammas: retNetGammas(options.heads),
+      normalisation: 'scores',
+      ropeTheta: YOCO_ROTARY.theta,
+      normEps: 1e-6,
+      form: 'parallel',
+      chunkSize: DEFAULT_CHUNK_SIZE,
+      ...options,
     };
     const { dim, valueDim, heads, gammas, chunkSize } = this.options;
     checkCount('MultiScaleRetention', 'chunkSize', chunkSize, 'tokens');
     if (!Number.isInteger(dim / heads) || (dim / heads) % 2 !== 0)
-      throw new RangeError(`MultiScaleRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of key features.`);
+      throw new RangeError(
+        `MultiScaleRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of key features.`,
+      );
     if (!Number.isInteger(valueDim / heads) || valueDim < heads)
       throw new RangeError(`MultiScaleRetention: valueDim is ${valueDim} and heads is ${heads}; heads must divide valueDim.`);
     if (gammas.length !== heads)

@@ -27,7 +27,9 @@ export const recurrentRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
     let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
     const outputs: tf.Tensor4D[] = [];
     for (let n = 0; n < N; n++) {
-      S = S.mul<tf.Tensor4D>(gamma[n]!).add(tf.matMul(K[n]!, V[n]!, true));
+      const before = S;
+      S = tf.tidy(() => before.mul(gamma[n]!).add(tf.matMul(K[n]!, V[n]!, true)));
+      if (before !== initialState) before.dispose(); // one blackboard, not N of them
       outputs.push(tf.matMul(Q[n]!, S));
     }
     return { output: tf.concat(outputs, 2), state: S };

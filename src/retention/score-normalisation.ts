@@ -58,7 +58,10 @@ export const normalisedChunkwise: NormalisedForm = ({ gammas, ...qkv }, { initia
     const Qs = cut(qkv.q, sizes);
     const Ks = cut(qkv.k, sizes);
     const Vs = cut(qkv.v, sizes);
-    const held = tf.tensor4d(gammas.map((gamma) => heldOf(gamma, chunkSize)), [1, gammas.length, 1, 1]);
+    const held = tf.tensor4d(
+      gammas.map((gamma) => heldOf(gamma, chunkSize)),
+      [1, gammas.length, 1, 1],
+    );
     let S = initialState;
     const outputs = sizes.map((c, i) => {
       const inputs = { q: Qs[i]!, k: Ks[i]!, v: Vs[i]!, logDecay: fixedLogDecay(gammas, B, c) };

@@ -43,7 +43,9 @@ describe('the gradients of the three forms are those of the definition', () => {
     tf.tidy(() => {
       const inputs = drawInputs(small);
       const want = gradients(recurrentRetention, inputs);
-      expect(() => gradients(chunkwiseAsPrinted, inputs, 4).forEach((got, i) => expectClose(got, want[i]!, tolerance))).toThrow(/worst error/);
+      expect(() => gradients(chunkwiseAsPrinted, inputs, 4).forEach((got, i) => expectClose(got, want[i]!, tolerance))).toThrow(
+        /worst error/,
+      );
     });
   });
 });
@@ -58,10 +60,16 @@ describe('gradients stay finite and right where exponentials are tempted to over
   it.each(gates)('%s', (_, gate) => {
     tf.tidy(() => {
       const drawn = drawInputs({ ...small, N: 100, carried: true });
-      const inputs = { ...drawn, logDecay: tf.tensor3d(Array.from({ length: 100 }, (_, n) => gate(n)), [1, 1, 100]) };
+      const inputs = {
+        ...drawn,
+        logDecay: tf.tensor3d(
+          Array.from({ length: 100 }, (_, n) => gate(n)),
+          [1, 1, 100],
+        ),
+      };
       const want = gradients(recurrentRetention, inputs);
+      // expectClose refuses NaN and ∞ on either side.
       for (const [name, form] of allForms)
-        // expectClose refuses NaN and ∞ on either side.
         gradients(form, inputs, 64).forEach((got, i) => expectClose(got, want[i]!, tolerance, `${name} d${names[i]}`));
     });
   });
@@ -82,7 +90,8 @@ function centralDifferences(inputs: DrawnInputs): number[][] {
   const { a, b } = lossWeights(inputs);
   const [A, S] = [a.arraySync(), b.arraySync()];
   const heads = perHead(inputs);
-  const weighted = (x: number[][], w: number[][]) => x.reduce((sum, row, i) => sum + row.reduce((s, value, j) => s + value * w[i]![j]!, 0), 0);
+  const weighted = (x: number[][], w: number[][]) =>
+    x.reduce((sum, row, i) => sum + row.reduce((s, value, j) => s + value * w[i]![j]!, 0), 0);
   return asList(inputs).map((_, which) =>
     heads.flatMap((row, h0) =>
       row.flatMap((head, h1) => {

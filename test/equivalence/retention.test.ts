@@ -55,7 +55,8 @@ describe('parallel, recurrent and chunkwise retention are one function', () => {
           const inputs = drawInputs(drawn);
           const options = { initialState: inputs.initialState, chunkSize };
           const want = rmsNorm(recurrentRetention(inputs, options).output, 1e-5);
-          for (const form of [parallelRetention, chunkwiseRetention]) expectClose(rmsNorm(form(inputs, options).output, 1e-5), want, normed, 'normed');
+          for (const form of [parallelRetention, chunkwiseRetention])
+            expectClose(rmsNorm(form(inputs, options).output, 1e-5), want, normed, 'normed');
         }),
       ),
       { numRuns: 50 },
@@ -84,7 +85,11 @@ describe('padding that holds nothing (k = v = 0) and forgets nothing (ln γ = 0)
       const inputs = drawInputs({ ...small, B: 2, H: 2, carried: true });
       const { initialState } = inputs;
       const want = form(inputs, { initialState, chunkSize: 4 });
-      for (const [left, right] of [[3, 0], [0, 5], [4, 3]] as const) {
+      for (const [left, right] of [
+        [3, 0],
+        [0, 5],
+        [4, 3],
+      ] as const) {
         const got = form(padded(inputs, left, right, 0), { initialState, chunkSize: 4 });
         const output = got.output.slice([0, 0, left, 0], [-1, -1, 9, -1]);
         expectClose(output, want.output, tolerance, 'output');
@@ -126,11 +131,17 @@ describe('can it fail? each of the famous mistakes is noticed', () => {
     ['the state not carried', chunkwiseForgettingTheState],
     ['the causal mask missing', withoutMask],
     ['the newcomer written after it is read', readBeforeWriting],
-    ['the newcomer fading before it is read', (inputs, options) => recurrentRetention({ ...inputs, v: inputs.v.mul(inputs.logDecay.exp().expandDims(3)) }, options)],
-    ['the state of the end faded once too often', (inputs, options) => {
-      const { output, state } = recurrentRetention(inputs, options);
-      return { output, state: state.mul(0.9) };
-    }],
+    [
+      'the newcomer fading before it is read',
+      (inputs, options) => recurrentRetention({ ...inputs, v: inputs.v.mul(inputs.logDecay.exp().expandDims(3)) }, options),
+    ],
+    [
+      'the state of the end faded once too often',
+      (inputs, options) => {
+        const { output, state } = recurrentRetention(inputs, options);
+        return { output, state: state.mul(0.9) };
+      },
+    ],
   ];
   it.each(leftOut)('%s', (_, wrong) => {
     tf.tidy(() => {
@@ -166,14 +177,23 @@ describe('manners', () => {
     expect(leakedBy(() => ({ ...form(inputs, { initialState: inputs.initialState, chunkSize: 4 }) }))).toBe(0);
     expect(() => form({ ...inputs, k: inputs.q.slice([0, 0, 0, 0], [-1, -1, 8, -1]) })).toThrow(/N is 9 in q, but 8 in k \[1,1,8,3\]/);
     expect(tf.memory().numTensors).toBe(held + 1); // the slice above
-    expect(() => form({ ...inputs, logDecay: inputs.q as unknown as tf.Tensor3D })).toThrow(/logDecay has shape \[1,1,9,3\], but needs 3 axes/);
+    expect(() => form({ ...inputs, logDecay: inputs.q as unknown as tf.Tensor3D })).toThrow(
+      /logDecay has shape \[1,1,9,3\], but needs 3 axes/,
+    );
     expect(() => form(inputs, { initialState: inputs.q })).toThrow(/initialState/);
     expect(tf.memory().numTensors).toBe(held + 1);
   });
   it('refuses a chunk size that is no count, and a text without tokens', () => {
     const inputs = drawInputs(small);
-    for (const chunkSize of [0, -1, 2.5, Number.NaN]) expect(() => chunkwiseRetention(inputs, { chunkSize })).toThrow(/give a whole number of tokens/);
-    const nothing = { ...inputs, q: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]), k: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]), v: tf.zeros<tf.Rank.R4>([1, 1, 0, 2]), logDecay: tf.zeros<tf.Rank.R3>([1, 1, 0]) };
+    for (const chunkSize of [0, -1, 2.5, Number.NaN])
+      expect(() => chunkwiseRetention(inputs, { chunkSize })).toThrow(/give a whole number of tokens/);
+    const nothing = {
+      ...inputs,
+      q: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]),
+      k: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]),
+      v: tf.zeros<tf.Rank.R4>([1, 1, 0, 2]),
+      logDecay: tf.zeros<tf.Rank.R3>([1, 1, 0]),
+    };
     for (const [, form] of allForms) expect(() => form(nothing)).toThrow(/N is 0; give a whole number of tokens/);
   });
 });
@@ -183,8 +203,29 @@ function part({ q, k, v, logDecay }: DrawnInputs, start: number, n: number): Dra
   return { q: cut(q), k: cut(k), v: cut(v), logDecay: logDecay.slice([0, 0, start], [-1, -1, n]) };
 }
 function padded({ q, k, v, logDecay }: DrawnInputs, left: number, right: number, padDecay: number): DrawnInputs {
-  const pad = (x: tf.Tensor4D, value: number) => x.pad<tf.Tensor4D>([[0, 0], [0, 0], [left, right], [0, 0]], value);
-  return { q: pad(q, 1), k: pad(k, 0), v: pad(v, 0), logDecay: logDecay.pad([[0, 0], [0, 0], [left, right]], padDecay) };
+  const pad = (x: tf.Tensor4D, value: number) =>
+    x.pad<tf.Tensor4D>(
+      [
+        [0, 0],
+        [0, 0],
+        [left, right],
+        [0, 0],
+      ],
+      value,
+    );
+  return {
+    q: pad(q, 1),
+    k: pad(k, 0),
+    v: pad(v, 0),
+    logDecay: logDecay.pad(
+      [
+        [0, 0],
+        [0, 0],
+        [left, right],
+      ],
+      padDecay,
+    ),
+  };
 }
 /** Decay by distance, on both sides: tokens read the future. */
 function withoutMask(inputs: DrawnInputs): { output: tf.Tensor4D; state: tf.Tensor4D } {

@@ -9,14 +9,38 @@ import { stateGrowth } from '../../src/figures/state-growth';
 
 type Trace = Record<string, unknown> & { x: number[]; y: number[]; z: (number | null)[][] };
 const traces = (figure: Figure) => figure.data as Trace[];
-const D = [[1, 0, 0], [1 / 2, 1, 0], [1 / 4, 1 / 2, 1]];
+const D = [
+  [1, 0, 0],
+  [1 / 2, 1, 0],
+  [1 / 4, 1 / 2, 1],
+];
 const figures: Record<string, Figure> = {
   'decay heat map': decayHeatmap(D, 'Half fades at each step'),
   'state film': stateFilm([[[1, 0]], [[0.5, -3]]], ['after a', 'after b'], 'One matrix, written over'),
-  'state growth': stateGrowth([{ name: 'state', formula: () => 4096 }, { name: 'cache', formula: (n) => 512 * n, measured: [{ tokens: 8, bytes: 4096 }] }], [1, 8, 1000], 'A state does not grow'),
+  'state growth': stateGrowth(
+    [
+      { name: 'state', formula: () => 4096 },
+      { name: 'cache', formula: (n) => 512 * n, measured: [{ tokens: 8, bytes: 4096 }] },
+    ],
+    [1, 8, 1000],
+    'A state does not grow',
+  ),
   'half-life curve': halfLifeCurve([1, 16], 'τ makes memories long'),
-  'forms agree': formsAgreement([{ name: 'a against b', worst: 0, allowed: 1e-5 }, { name: 'a against c', worst: 2e-6, allowed: 1e-5 }], 'The forms agree'),
-  'gates over text': gatesOverText([[0.9, 0.5], [0.99, 0.98]], [' a', '\n'], 'Two heads'),
+  'forms agree': formsAgreement(
+    [
+      { name: 'a against b', worst: 0, allowed: 1e-5 },
+      { name: 'a against c', worst: 2e-6, allowed: 1e-5 },
+    ],
+    'The forms agree',
+  ),
+  'gates over text': gatesOverText(
+    [
+      [0.9, 0.5],
+      [0.99, 0.98],
+    ],
+    [' a', '\n'],
+    'Two heads',
+  ),
 };
 
 describe.each(Object.entries(figures))('%s', (_, figure) => {
@@ -37,9 +61,21 @@ describe.each(Object.entries(figures))('%s', (_, figure) => {
 
 describe('what each figure shows', () => {
   it('decay: the future is blank, not zero; the caption reads the lower left corner', () => {
-    expect(traces(figures['decay heat map']!)[0]!.z).toEqual([[1, null, null], [1 / 2, 1, null], [1 / 4, 1 / 2, 1]]);
+    expect(traces(figures['decay heat map']!)[0]!.z).toEqual([
+      [1, null, null],
+      [1 / 2, 1, null],
+      [1 / 4, 1 / 2, 1],
+    ]);
     expect(figures['decay heat map']!.caption).toContain('position 2 still holds 25 % of token 0');
-    expect(decayHeatmap([[1, 0], [0.0004, 1]], 'x').caption).toContain('holds 0.04 %');
+    expect(
+      decayHeatmap(
+        [
+          [1, 0],
+          [0.0004, 1],
+        ],
+        'x',
+      ).caption,
+    ).toContain('holds 0.04 %');
   });
   it('state film: every frame on one scale that holds the loudest number', () => {
     for (const trace of traces(figures['state film']!)) expect([trace.zmin, trace.zmax]).toEqual([-3, 3]);

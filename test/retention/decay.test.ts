@@ -19,7 +19,20 @@ describe('the decay matrix', () => {
   it('for gates of ½ is the triangle of the example on paper', () => {
     tf.tidy(() => {
       const D = decayMatrix(gates(Array(4).fill(Math.log(1 / 2))));
-      expectClose(D, [[[[1, 0, 0, 0], [1 / 2, 1, 0, 0], [1 / 4, 1 / 2, 1, 0], [1 / 8, 1 / 4, 1 / 2, 1]]]], tolerance);
+      expectClose(
+        D,
+        [
+          [
+            [
+              [1, 0, 0, 0],
+              [1 / 2, 1, 0, 0],
+              [1 / 4, 1 / 2, 1, 0],
+              [1 / 8, 1 / 4, 1 / 2, 1],
+            ],
+          ],
+        ],
+        tolerance,
+      );
     });
   });
   it('is the product of the gates crossed, for any gates', () => {
@@ -59,7 +72,11 @@ describe('the decay matrix', () => {
       const { D, beta, toEnd, overall } = chunkDecay(gates(logDecays));
       const rows = D.arraySync()[0]![0]!;
       expectClose(toEnd.flatten(), rows[4]!, tolerance);
-      expectClose(beta.flatten(), rows.map((row) => row[0]! * Math.exp(-0.3)), tolerance);
+      expectClose(
+        beta.flatten(),
+        rows.map((row) => row[0]! * Math.exp(-0.3)),
+        tolerance,
+      );
       expectClose(overall.flatten(), [rows[4]![0]! * Math.exp(-0.3)], tolerance);
     });
   });
@@ -75,7 +92,11 @@ describe('the decay matrix', () => {
 describe('gates', () => {
   it('from logits with τ = 16: an undecided gate halves in exactly 16 tokens', () => {
     tf.tidy(() => {
-      const gamma = Array.from(gateLogDecay(tf.tensor1d([-4, -2, 0, 2, 4]), 16).exp().dataSync());
+      const gamma = Array.from(
+        gateLogDecay(tf.tensor1d([-4, -2, 0, 2, 4]), 16)
+          .exp()
+          .dataSync(),
+      );
       expectClose(gamma, [0.7779, 0.8755, 0.9576, 0.9921, 0.9989], { ofLargest: 0, absolute: 5.1e-5 });
       expectClose(gamma.map(halfLife), [2.8, 5.2, 16, 87.4, 611], { ofLargest: 1e-3, absolute: 0.05 });
       expect(halfLife(0.5 ** (1 / 16))).toBeCloseTo(16, 12);

@@ -22,7 +22,12 @@ describe('the definition, in plain numbers', () => {
   });
   it('continues from a state, which the first gate fades', () => {
     const whole = recurrenceByDefinition(halves);
-    const part = (from: number, to: number): OneHead => ({ q: ones.slice(from, to), k: ones.slice(from, to), v: ones.slice(from, to), logDecay: halves.logDecay.slice(from, to) });
+    const part = (from: number, to: number): OneHead => ({
+      q: ones.slice(from, to),
+      k: ones.slice(from, to),
+      v: ones.slice(from, to),
+      logDecay: halves.logDecay.slice(from, to),
+    });
     const rest = recurrenceByDefinition(part(1, 4), recurrenceByDefinition(part(0, 1)).state);
     expectClose(rest.state, whole.state, float64);
     expectClose(rest.output, whole.output.slice(1), float64);

@@ -1,6 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { chunkwiseAsPrinted, chunkwiseForgettingTheState, decayMatrix, dividingProducts, maskingAfterExp, recurrentRetention } from '../../src/retention/index';
+import {
+  chunkwiseAsPrinted,
+  chunkwiseForgettingTheState,
+  decayMatrix,
+  dividingProducts,
+  maskingAfterExp,
+  recurrentRetention,
+} from '../../src/retention/index';
 import { expectClose, leakedBy, useTestEngine } from '../support';
 import { drawInputs, small } from './retention-inputs';
 

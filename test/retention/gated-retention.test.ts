@@ -8,12 +8,17 @@ import { GatedRetention, type GatedRetentionOptions } from '../../src/retention/
 import { expectClose, leakedBy, normal, SeededRandom, type Tolerance, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
-/** Five products in a row in float32: 7e-7 of the largest output is the worst yet seen. */
+/** Five products in a row in float32: 1.2e-6 of the largest output is the worst between forms in 200 draws, on wasm. */
 const tolerance: Tolerance = { ofLargest: 8e-6, absolute: 1e-6 };
 
 function newLayer(options: Partial<GatedRetentionOptions> = {}): { layer: GatedRetention; store: ParameterStore } {
   const store = new ParameterStore();
-  const layer = new GatedRetention(new ParameterScope(store, new SeededRandom(11), 'mixer'), { dim: 16, heads: 2, chunkSize: 3, ...options });
+  const layer = new GatedRetention(new ParameterScope(store, new SeededRandom(11), 'mixer'), {
+    dim: 16,
+    heads: 2,
+    chunkSize: 3,
+    ...options,
+  });
   return { layer, store };
 }
 const draw = (B: number, N: number, seed = 1) => normal<tf.Tensor3D>(new SeededRandom(seed), [B, N, 16]);
@@ -32,11 +37,18 @@ function inLoops(x: number[][], store: ParameterStore, options: Required<GatedRe
       row.map((value, j) => {
         const i = Math.floor(j / 2);
         const angle = n * ropeTheta ** -(i / (D / 2 - 1));
-        return j % 2 === 0 ? value * Math.cos(angle) - row[j + 1]! * Math.sin(angle) : row[j - 1]! * Math.sin(angle) + value * Math.cos(angle);
+        return j % 2 === 0
+          ? value * Math.cos(angle) - row[j + 1]! * Math.sin(angle)
+          : row[j - 1]! * Math.sin(angle) + value * Math.cos(angle);
       }),
     );
   const silu = (z: number) => z / (1 + Math.exp(-z));
-  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [number[][], number[][], number[][], number[][]];
+  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [
+    number[][],
+    number[][],
+    number[][],
+    number[][],
+  ];
   const Z = decay === 'gated' ? times(x, 'gt_proj') : undefined;
   const perHead = Array.from({ length: heads }, (_, h) => {
     const own = (rows: number[][]) => rows.map((row) => row.slice(h * D, (h + 1) * D));
@@ -63,7 +75,11 @@ describe('the gated retention layer', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer(options);
       const x = draw(2, 7);
-      expectClose(layer.mix(x), x.arraySync().map((rows) => inLoops(rows, store, layer.options)), tolerance);
+      expectClose(
+        layer.mix(x),
+        x.arraySync().map((rows) => inLoops(rows, store, layer.options)),
+        tolerance,
+      );
       store.dispose();
     });
   });
@@ -119,7 +135,13 @@ describe('the gated retention layer', () => {
       const { layer, store } = newLayer();
       const x = draw(1, 5);
       // Embeddings of zero write nothing, and fade what is not there.
-      const shifted = layer.mix(x.pad([[0, 0], [9, 0], [0, 0]]));
+      const shifted = layer.mix(
+        x.pad([
+          [0, 0],
+          [9, 0],
+          [0, 0],
+        ]),
+      );
       expectClose(piece(shifted as tf.Tensor3D, 9, 5), layer.mix(x), tolerance);
       store.dispose();
     });
@@ -142,8 +164,15 @@ describe('the gated retention layer', () => {
       const x = draw(2, 7);
       const steps = layer.explain(x);
       expect(Object.fromEntries(Object.entries(steps).map(([name, tensor]) => [name, tensor.shape]))).toEqual({
-        rotatedQ: [2, 2, 7, 8], rotatedK: [2, 2, 7, 8], v: [2, 2, 7, 8], logDecay: [2, 2, 7], retention: [2, 2, 7, 8],
-        normed: [2, 7, 16], outputGate: [2, 7, 16], gated: [2, 7, 16], out: [2, 7, 16],
+        rotatedQ: [2, 2, 7, 8],
+        rotatedK: [2, 2, 7, 8],
+        v: [2, 2, 7, 8],
+        logDecay: [2, 2, 7],
+        retention: [2, 2, 7, 8],
+        normed: [2, 7, 16],
+        outputGate: [2, 7, 16],
+        gated: [2, 7, 16],
+        out: [2, 7, 16],
       });
       expect(steps.logDecay.max().dataSync()[0]).toBeLessThan(0);
       expectClose(steps.out, layer.mix(x), { ofLargest: 0, absolute: 0 });
@@ -175,7 +204,14 @@ describe('the gated retention layer', () => {
       return [name.replace('mixer.', ''), variable.shape];
     });
     const square = [16, 16];
-    expect(drawn).toEqual([['q_proj.weight', square], ['k_proj.weight', square], ['v_proj.weight', square], ['g_proj.weight', square], ['gt_proj.weight', [16, 2]], ['out_proj.weight', square]]);
+    expect(drawn).toEqual([
+      ['q_proj.weight', square],
+      ['k_proj.weight', square],
+      ['v_proj.weight', square],
+      ['g_proj.weight', square],
+      ['gt_proj.weight', [16, 2]],
+      ['out_proj.weight', square],
+    ]);
     store.dispose();
     const fixed = newLayer({ decay: 'fixed' });
     expect(fixed.store.get('mixer.gt_proj.weight')).toBeUndefined();

@@ -2,7 +2,15 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ParameterScope, ParameterStore } from '../../src/blocks/parameters';
 import { rmsNorm } from '../../src/blocks/rms-norm';
-import { fixedLogDecay, forms, heldOf, MultiScaleRetention, type MultiScaleRetentionOptions, normalisedForms, retNetGammas } from '../../src/retention/index';
+import {
+  fixedLogDecay,
+  forms,
+  heldOf,
+  MultiScaleRetention,
+  type MultiScaleRetentionOptions,
+  normalisedForms,
+  retNetGammas,
+} from '../../src/retention/index';
 import { expectClose, leakedBy, normal, SeededRandom, type Tolerance, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
@@ -15,7 +23,10 @@ function drawQKV(size = 1, N = 11): { q: tf.Tensor4D; k: tf.Tensor4D; v: tf.Tens
 }
 function newLayer(options: Partial<MultiScaleRetentionOptions> = {}): { layer: MultiScaleRetention; store: ParameterStore } {
   const store = new ParameterStore();
-  return { layer: new MultiScaleRetention(new ParameterScope(store, new SeededRandom(2)), { dim: 12, heads: 3, chunkSize: 4, ...options }), store };
+  return {
+    layer: new MultiScaleRetention(new ParameterScope(store, new SeededRandom(2)), { dim: 12, heads: 3, chunkSize: 4, ...options }),
+    store,
+  };
 }
 const draw = (N: number) => normal<tf.Tensor3D>(new SeededRandom(9), [2, N, 12]);
 const names = Object.keys(normalisedForms) as (keyof typeof normalisedForms)[];
@@ -44,15 +55,28 @@ describe('score normalisation', () => {
   it('the three factors differ, and the plain form has none: before the norm nothing agrees', () => {
     tf.tidy(() => {
       const qkv = drawQKV();
-      const outputs = [forms.parallel({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) }), ...names.map((name) => normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 }))];
-      outputs.forEach((a, i) => outputs.slice(i + 1).forEach((b) => expect(() => expectClose(b.output, a.output, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/)));
+      const outputs = [
+        forms.parallel({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) }),
+        ...names.map((name) => normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 })),
+      ];
+      outputs.forEach((a, i) =>
+        outputs
+          .slice(i + 1)
+          .forEach((b) => expect(() => expectClose(b.output, a.output, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/)),
+      );
     });
   });
   it('after the norm all agree, as far as its eps is small beside the numbers', () => {
     tf.tidy(() => {
       const qkv = drawQKV(3);
       const want = rmsNorm(forms.parallel({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) }).output, 1e-12);
-      for (const name of names) expectClose(rmsNorm(normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 }).output, 1e-12), want, { ofLargest: 1e-4, absolute: 0 }, name);
+      for (const name of names)
+        expectClose(
+          rmsNorm(normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 }).output, 1e-12),
+          want,
+          { ofLargest: 1e-4, absolute: 0 },
+          name,
+        );
     });
   });
   it('can it fail? tiny activations are a matter of eps: there the forms disagree', () => {
@@ -109,7 +133,8 @@ describe("RetNet's multi-scale retention layer", () => {
       const steps = Array.from({ length: 11 }, (_, n) => layer.mix(x.slice([0, n, 0], [-1, 1, -1]), memory));
       memory.dispose();
       expectClose(tf.concat(steps, 1), layer.mix(x), tolerance);
-      for (const form of ['parallel', 'chunkwise'] as const) expectClose(newLayer({ form }).layer.mix(x), layer.mix(x), { ofLargest: 1e-3, absolute: 0 }, form);
+      for (const form of ['parallel', 'chunkwise'] as const)
+        expectClose(newLayer({ form }).layer.mix(x), layer.mix(x), { ofLargest: 1e-3, absolute: 0 }, form);
     });
   });
   it('values are twice as wide by default; the memory is Dk × Dv per head', () => {

@@ -28,6 +28,9 @@ const perFlipped = 1.2;
 const perPacked = 3;
 const perMultiplied = 0.065;
 const perMultipliedPlain = 0.9;
+/** The naive loop walks down B's columns: in a wide B each step is a fresh line of memory. */
+const perMultipliedPlainWide = 3;
+const wide = 512;
 /** The multiplier computes eight columns at a time, wanted or not. */
 const lanes = 8;
 
@@ -49,7 +52,7 @@ export function costs({ M, K, N, transposeA, transposeB }: ProductShape): Record
       perPacked * K * M +
       perMultiplied * N * K * lanesOf(M) +
       flipCost(N, M),
-    plain: perMultipliedPlain * M * K * N,
+    plain: (N >= wide && !transposeB ? perMultipliedPlainWide : perMultipliedPlain) * M * K * N,
   };
 }
 
