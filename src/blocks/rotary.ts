@@ -41,29 +41,41 @@ export function rotary(x: tf.Tensor4D, start: number, options: RotaryOptions): t
   if (!Number.isInteger(start) || start < 0) throw new RangeError(`rotary: start is ${start}; a position is a whole number, 0 or more.`);
   const [B, N, H, D] = x.shape;
   return tf.tidy(() => {
-    const { cos, sin } = tables(rotaryAngles(D, options), start, N);
-    const pairs = D / 2;
-    if (options.style === 'half-split') {
-      const [a, b] = tf.split(x, 2, 3);
-      return tf.concat([a!.mul(cos).sub(b!.mul(sin)), a!.mul(sin).add(b!.mul(cos))], 3) as tf.Tensor4D;
-    }
-    // Neighbours: an axis of length 2 at the end holds the pair.
-    const [a, b] = tf.split(x.reshape([B * N, H, pairs, 2]), 2, 3).map((half) => half.reshape<tf.Tensor4D>([B, N, H, pairs]));
-    const real = a!.mul(cos).sub(b!.mul(sin));
-    const imaginary = a!.mul(sin).add(b!.mul(cos));
-    return tf.stack([real, imaginary], 4).reshape<tf.Tensor4D>([B, N, H, D]);
+    const { cos, sin } = tables(rotaryAngles(D, options), start, N, options.style);
+    // Any turn is a part of x and a part of x turned by 90°: x e^{iα} = x cos α + (ix) sin α.
+    const quarter = tf.matMul(x.reshape<tf.Tensor2D>([B * N * H, D]), quarterTurn(D, options.style)).reshape<tf.Tensor4D>([B, N, H, D]);
+    return x.mul<tf.Tensor4D>(cos).add(quarter.mul(sin));
   });
 }
 
-/** cos and sin of position × angle, [N, 1, D/2]. In float64 on the host: at position 10⁶ float32 angles are off by 0.03. */
-function tables(angles: number[], start: number, N: number): { cos: tf.Tensor3D; sin: tf.Tensor3D } {
-  const cos = new Float32Array(N * angles.length);
-  const sin = new Float32Array(N * angles.length);
+/** The two features of pair i. */
+const pairOf = (i: number, D: number, style: RotaryStyle): [number, number] => (style === 'interleaved' ? [2 * i, 2 * i + 1] : [i, i + D / 2]);
+
+/**
+ * [D, D] of 0, 1 and −1 with x J = (−y, x) for each pair (x, y): multiplication by i. A product with it is exact, and many
+ * times faster than taking the pairs apart and putting them together again, forward and backward.
+ */
+function quarterTurn(D: number, style: RotaryStyle): tf.Tensor2D {
+  const J = new Float32Array(D * D);
+  for (let i = 0; i < D / 2; i++) {
+    const [x, y] = pairOf(i, D, style);
+    J[x * D + y] = 1;
+    J[y * D + x] = -1;
+  }
+  return tf.tensor2d(J, [D, D]);
+}
+
+/** cos and sin of position × angle, [N, 1, D], each angle at both features of its pair. In float64 on the host: at position 10⁶ float32 angles are off by 0.03. */
+function tables(angles: number[], start: number, N: number, style: RotaryStyle): { cos: tf.Tensor3D; sin: tf.Tensor3D } {
+  const D = 2 * angles.length;
+  const cos = new Float32Array(N * D);
+  const sin = new Float32Array(N * D);
   for (let n = 0; n < N; n++)
-    for (let i = 0; i < angles.length; i++) {
-      cos[n * angles.length + i] = Math.cos((start + n) * angles[i]!);
-      sin[n * angles.length + i] = Math.sin((start + n) * angles[i]!);
-    }
-  const shape: [number, number, number] = [N, 1, angles.length];
+    for (let i = 0; i < angles.length; i++)
+      for (const feature of pairOf(i, D, style)) {
+        cos[n * D + feature] = Math.cos((start + n) * angles[i]!);
+        sin[n * D + feature] = Math.sin((start + n) * angles[i]!);
+      }
+  const shape: [number, number, number] = [N, 1, D];
   return { cos: tf.tensor3d(cos, shape), sin: tf.tensor3d(sin, shape) };
 }

@@ -9,7 +9,7 @@ import { magnitude } from './palette';
 
 /** `rows` is D [N][N]; `tokens` are the words under the axes, if there are any. */
 export function decayHeatmap(rows: number[][], title: string, tokens?: string[]): Figure {
-  const words = tokens ? { tickvals: tokens.map((_, n) => n), ticktext: tokens } : {};
+  const bare = { zeroline: false, showgrid: false, ...(tokens ? { tickvals: tokens.map((_, n) => n), ticktext: tokens } : {}) };
   const last = rows.length - 1;
   const left = 100 * (rows.at(-1)?.[0] ?? 0);
   return {
@@ -27,8 +27,8 @@ export function decayHeatmap(rows: number[][], title: string, tokens?: string[])
     ],
     layout: {
       title: { text: title },
-      xaxis: axis('token remembered (m)', { ...words, constrain: 'domain' }),
-      yaxis: axis('position that remembers (n)', { ...words, autorange: 'reversed', scaleanchor: 'x', constrain: 'domain' }),
+      xaxis: axis('token remembered (m)', { ...bare, constrain: 'domain' }),
+      yaxis: axis('position that remembers (n)', { ...bare, autorange: 'reversed', scaleanchor: 'x', constrain: 'domain' }),
     },
     caption: `${title}: position ${last} still holds ${left < 1 && left > 0 ? left.toPrecision(1) : left.toFixed(0)} % of token 0.`,
   };

@@ -17,7 +17,7 @@ export interface Agreement {
 export function formsAgreement(rows: Agreement[], title: string): Figure {
   const drawn = rows.map(({ worst }) => Math.max(worst, 1e-9));
   const names = rows.map(({ name }) => name);
-  const label = (x: number) => (x === 0 ? '0' : x.toExponential(1));
+  const label = (x: number) => (x === 0 ? '0' : x >= 0.01 ? x.toPrecision(2) : x.toExponential(1));
   const inside = rows.filter(({ worst, allowed }) => worst <= allowed).length;
   return {
     data: [

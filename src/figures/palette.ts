@@ -18,4 +18,8 @@ export const dashes = ['solid', 'dash', 'dot', 'dashdot', 'longdash'] as const;
 /** Magnitudes from 0: dark is nothing, bright is all. */
 export const magnitude = 'Viridis';
 /** Signed numbers around 0: white is nothing, blue below, red above. */
-export const signed = 'RdBu';
+export const signed = [
+  [0, '#2166AC'],
+  [0.5, '#FFFFFF'],
+  [1, '#B2182B'],
+] as const;

@@ -15,8 +15,22 @@ export function stateFilm(states: number[][][], labels: string[], title: string)
     const name = i === 0 ? '' : `${i + 1}`;
     const domain = [i * width, (i + 0.88) * width];
     return {
-      [`xaxis${name}`]: axis(labels[i] ?? '', { domain, showticklabels: false, anchor: `y${name}` }),
-      [`yaxis${name}`]: axis(i === 0 ? 'key feature' : '', { autorange: 'reversed', showticklabels: false, anchor: `x${name}` }),
+      [`xaxis${name}`]: axis(labels[i] ?? '', {
+        domain,
+        showticklabels: false,
+        ticks: '',
+        zeroline: false,
+        showgrid: false,
+        anchor: `y${name}`,
+      }),
+      [`yaxis${name}`]: axis(i === 0 ? 'key feature' : '', {
+        autorange: 'reversed',
+        showticklabels: false,
+        ticks: '',
+        zeroline: false,
+        showgrid: false,
+        anchor: `x${name}`,
+      }),
     };
   });
   return {
@@ -26,7 +40,6 @@ export function stateFilm(states: number[][][], labels: string[], title: string)
       zmin: -limit,
       zmax: limit,
       colorscale: signed,
-      reversescale: true,
       showscale: i === states.length - 1,
       xaxis: i === 0 ? 'x' : `x${i + 1}`,
       yaxis: i === 0 ? 'y' : `y${i + 1}`,

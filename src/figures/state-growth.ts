@@ -18,6 +18,11 @@ export interface MemorySeries {
 
 export function stateGrowth(series: MemorySeries[], lengths: number[], title: string): Figure {
   const longest = Math.max(...lengths);
+  const all = series.flatMap(({ formula }) => lengths.map(formula));
+  // Every 32-fold step: 1 KiB, 32 KiB, 1 MiB, … Plotly's own "1B" would be a billion bytes.
+  const steps = Array.from({ length: 10 }, (_, i) => 2 ** (5 * i)).filter(
+    (size) => size * 32 >= Math.min(...all) && size <= Math.max(...all) * 32,
+  );
   return {
     data: series.flatMap(({ name, formula, measured = [], colour }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];
@@ -44,7 +49,7 @@ export function stateGrowth(series: MemorySeries[], lengths: number[], title: st
     layout: {
       title: { text: title },
       xaxis: axis('tokens remembered', { type: 'log' }),
-      yaxis: axis('bytes held', { type: 'log' }),
+      yaxis: axis('bytes held', { type: 'log', tickvals: steps, ticktext: steps.map(readableBytes) }),
     },
     caption: `${title}. At ${longest} tokens: ${series.map(({ name, formula }) => `${name} ${readableBytes(formula(longest))}`).join(', ')}.`,
   };

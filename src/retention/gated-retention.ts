@@ -23,7 +23,7 @@ import { rmsNorm } from '../blocks/rms-norm';
 import { type RotaryFrequencies, rotary } from '../blocks/rotary';
 import { checkCount } from '../engine/shapes';
 import { fixedLogDecay, gateLogDecay, retNetGammas } from './decay';
-import { forms, type RetentionFormName } from './forms';
+import { formNamed, forms, type RetentionFormName } from './forms';
 import { checkPiece, joinHeads, splitHeads } from './heads';
 import { RetentionState } from './retention-state';
 import { DEFAULT_CHUNK_SIZE } from './types';
@@ -92,7 +92,8 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   /** @throws RangeError if `heads` does not divide `dim` or an option is no number of its kind. */
   constructor(scope: ParameterScope, options: GatedRetentionOptions) {
     this.options = { ...defaults, ...options };
-    const { dim, heads, decay, chunkSize } = this.options;
+    const { dim, heads, decay, form, chunkSize } = this.options;
+    formNamed('GatedRetention', forms, form);
     checkCount('GatedRetention', 'heads', heads, 'heads');
     checkCount('GatedRetention', 'chunkSize', chunkSize, 'tokens');
     if (!Number.isInteger(dim / heads) || (dim / heads) % 2 !== 0)

@@ -1,15 +1,15 @@
 /** Retention, in reading order: the formula, decay, three equal forms, the memory, the layers, the mistakes. */
-
-export * from './chunks';
-export * from './chunkwise';
-export * from './decay';
+// biome-ignore-all assist/source/organizeImports: the order is that of the lesson, not of the alphabet
 export * from './definition';
-export * from './famous-mistakes';
-export * from './forms';
-export * from './gated-retention';
-export * from './multi-scale-retention';
+export * from './types';
+export * from './decay';
 export * from './parallel';
 export * from './recurrent';
+export * from './chunks';
+export * from './chunkwise';
+export * from './forms';
 export * from './retention-state';
+export * from './gated-retention';
 export * from './score-normalisation';
-export * from './types';
+export * from './multi-scale-retention';
+export * from './famous-mistakes';

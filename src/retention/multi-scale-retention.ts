@@ -18,7 +18,7 @@ import { rmsNorm } from '../blocks/rms-norm';
 import { rotary, YOCO_ROTARY } from '../blocks/rotary';
 import { checkCount } from '../engine/shapes';
 import { fixedLogDecay, retNetGammas } from './decay';
-import { forms, type RetentionFormName } from './forms';
+import { formNamed, forms, type RetentionFormName } from './forms';
 import { checkPiece, joinHeads, splitHeads } from './heads';
 import { RetentionState } from './retention-state';
 import { normalisedForms } from './score-normalisation';
@@ -79,7 +79,8 @@ export class MultiScaleRetention implements TokenMixer<RetentionState> {
       chunkSize: DEFAULT_CHUNK_SIZE,
       ...options,
     };
-    const { dim, valueDim, heads, gammas, chunkSize } = this.options;
+    const { dim, valueDim, heads, gammas, form, chunkSize } = this.options;
+    formNamed('MultiScaleRetention', forms, form);
     checkCount('MultiScaleRetention', 'chunkSize', chunkSize, 'tokens');
     if (!Number.isInteger(dim / heads) || (dim / heads) % 2 !== 0)
       throw new RangeError(

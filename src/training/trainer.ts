@@ -6,6 +6,7 @@
  * Everything that happens is a function of the weights, the seed and the number of the step, so a run that stops and goes
  * on gives the losses of one that never stopped.
  */
+import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
@@ -107,14 +108,15 @@ export class Trainer {
     checkCount('Trainer.run', 'validateEvery', validateEvery, 'steps');
     const { steps } = this.options.schedule;
     while (this.step < steps && !signal?.aborted) {
-      onStep?.(await this.takeStep());
+      const report = await this.takeStep(); // on a line of its own: inside onStep?.(…) it would only run if somebody listens
+      onStep?.(report);
       if (validate && (this.step % validateEvery === 0 || this.step === steps)) {
         const point = { step: this.step, loss: await validate() };
         this.curve.validation.push(point);
         onValidation?.(point);
       }
       // wasm computes without letting go: give signals and timers their turn, or Ctrl-C is never heard.
-      await new Promise((resolve) => setTimeout(resolve));
+      await setImmediate();
     }
     return this.step >= steps;
   }

@@ -23,7 +23,11 @@ describe('the gradients of the three forms are those of the definition', () => {
       tf.tidy(() => {
         const inputs = drawInputs(drawn);
         const want = centralDifferences(inputs);
-        gradients(form, inputs, 3).forEach((got, i) => expectClose(got.flatten(), want[i]!, tolerance, `${name} d${names[i]}`));
+        expectAllClose(
+          gradients(form, inputs, 3).map((g) => g.flatten()),
+          want,
+          name,
+        );
       });
   });
   it('form against form, for any sizes, gates, carried state and chunk size', () => {
@@ -32,8 +36,7 @@ describe('the gradients of the three forms are those of the definition', () => {
         tf.tidy(() => {
           const inputs = drawInputs(drawn);
           const want = gradients(recurrentRetention, inputs);
-          for (const form of [forms.parallel, forms.chunkwise])
-            gradients(form, inputs, chunkSize).forEach((got, i) => expectClose(got, want[i]!, tolerance, `d${names[i]}`));
+          for (const form of [forms.parallel, forms.chunkwise]) expectAllClose(gradients(form, inputs, chunkSize), want, form.name);
         }),
       ),
       { numRuns: 30 },
@@ -43,9 +46,7 @@ describe('the gradients of the three forms are those of the definition', () => {
     tf.tidy(() => {
       const inputs = drawInputs(small);
       const want = gradients(recurrentRetention, inputs);
-      expect(() => gradients(chunkwiseAsPrinted, inputs, 4).forEach((got, i) => expectClose(got, want[i]!, tolerance))).toThrow(
-        /worst error/,
-      );
+      expect(() => expectAllClose(gradients(chunkwiseAsPrinted, inputs, 4), want, 'as printed')).toThrow(/worst error/);
     });
   });
 });
@@ -69,8 +70,7 @@ describe('gradients stay finite and right where exponentials are tempted to over
       };
       const want = gradients(recurrentRetention, inputs);
       // expectClose refuses NaN and ∞ on either side.
-      for (const [name, form] of allForms)
-        gradients(form, inputs, 64).forEach((got, i) => expectClose(got, want[i]!, tolerance, `${name} d${names[i]}`));
+      for (const [name, form] of allForms) expectAllClose(gradients(form, inputs, 64), want, name);
     });
   });
   it('can it fail? with the mask after the exponential the gradient is NaN', () => {
@@ -84,6 +84,11 @@ describe('gradients stay finite and right where exponentials are tempted to over
     });
   });
 });
+
+function expectAllClose(got: tf.Tensor[], want: (tf.Tensor | number[])[], what: string): void {
+  expect(got.length).toBe(want.length);
+  for (const [i, g] of got.entries()) expectClose(g, want[i]!, tolerance, `${what} d${names[i]}`);
+}
 
 /** (loss(x + h) − loss(x − h)) / 2h for every input number, all in float64: off by about h² = 1e-10. */
 function centralDifferences(inputs: DrawnInputs): number[][] {

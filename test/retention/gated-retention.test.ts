@@ -241,6 +241,9 @@ describe('the gated retention layer', () => {
     expect([memory.length, tf.memory().numTensors]).toEqual([0, held]);
     const scope = new ParameterScope(new ParameterStore(), new SeededRandom(1));
     expect(() => new GatedRetention(scope, { dim: 16, heads: 3 })).toThrow(/dim is 16 and heads is 3/);
+    expect(() => new GatedRetention(scope, { dim: 16, heads: 2, form: 'chunky' as 'chunkwise' })).toThrow(
+      /form is "chunky"; allowed: parallel, recurrent, chunkwise/,
+    );
     expect(() => new GatedRetention(scope, { dim: 6, heads: 2 })).toThrow(/even number of features/);
     memory.dispose();
     store.dispose();

@@ -59,11 +59,9 @@ describe('score normalisation', () => {
         forms.parallel({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) }),
         ...names.map((name) => normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 })),
       ];
-      outputs.forEach((a, i) =>
-        outputs
-          .slice(i + 1)
-          .forEach((b) => expect(() => expectClose(b.output, a.output, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/)),
-      );
+      for (const [i, a] of outputs.entries())
+        for (const b of outputs.slice(i + 1))
+          expect(() => expectClose(b.output, a.output, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/);
     });
   });
   it('after the norm all agree, as far as its eps is small beside the numbers', () => {

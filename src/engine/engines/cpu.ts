@@ -1,5 +1,6 @@
 /** `cpu`: plain JavaScript. Always there, easiest to step through, and the slowest by far. */
 import * as tf from '@tensorflow/tfjs';
+import { countAxisFromFront } from '../cumsum-axis';
 import { repeatBatch } from '../repeat-batch';
 import { replaceKernel } from '../replace-kernel';
 import { unsortedSegmentSum } from '../wasm/gather';
@@ -10,6 +11,7 @@ export async function startCpu(): Promise<Started> {
   // Its first tensor prints a banner that recommends another package; the report has said already what was taken and why.
   (tf.backend() as unknown as { firstUse: boolean }).firstUse = false;
   replaceKernel('cpu', 'BatchMatMul', repeatBatch);
+  replaceKernel('cpu', 'Cumsum', countAxisFromFront);
   replaceKernel('cpu', 'UnsortedSegmentSum', unsortedSegmentSum);
   return { device: 'JavaScript, one core', precision: 'float32' };
 }

@@ -69,7 +69,7 @@ export const fastBatchMatMul = (stock: Kernel): Kernel => {
 /** Two straight matrices: the one case in which the stock kernel is fast, and may keep its packed copy for the next time. */
 function multiplyOnce(call: Parameters<Kernel>[0], M: number, K: number, N: number, outShape: number[], stock: Kernel): tf.TensorInfo {
   const { backend, inputs } = call as unknown as KernelCall<Operands>;
-  checkRoom(backend, 4 * (K * N + M * N));
+  checkRoom(backend, 4 * M * N, 4 * K * N);
   const flat = { a: { ...inputs.a, shape: [M, K] }, b: { ...inputs.b, shape: [K, N] } };
   const out = stock({ ...call, inputs: flat } as unknown as Parameters<Kernel>[0]) as tf.TensorInfo;
   return { dataId: out.dataId, dtype: out.dtype, shape: outShape };

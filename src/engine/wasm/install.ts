@@ -1,16 +1,18 @@
 /** All cures of the wasm engine, in one list: what is slow or wrong in TensorFlow.js 4.22, and the file that says why. */
 import * as tf from '@tensorflow/tfjs';
+import { countAxisFromFront } from '../cumsum-axis';
+import { type Kernel, replaceKernel } from '../replace-kernel';
 import type { WasmBackend } from './backend';
 import { fastBatchMatMul } from './batch-mat-mul';
 import { rowGather, unsortedSegmentSum } from './gather';
 import { runConcat, runStack, runTile } from './join';
 import { guardMemory } from './memory-ceiling';
-import { type Kernel, replaceKernel } from '../replace-kernel';
 import { leanSlice, leanSplit } from './slice';
 import { fastTranspose } from './transpose';
 
 const cures: Record<string, (stock: Kernel) => Kernel> = {
   BatchMatMul: fastBatchMatMul,
+  Cumsum: countAxisFromFront,
   Transpose: fastTranspose,
   Slice: leanSlice,
   SplitV: leanSplit,

@@ -43,22 +43,40 @@ export function limitEngineMemory(bytes: number = addressable): number {
   return before;
 }
 
+/** Left free for the compiled code, which takes small stretches for itself and does not look whether it gets them. */
+const margin = 2 ** 20;
+
 /** Every allocation from JavaScript goes through this check; those of the compiled code itself are foreseen by `checkRoom`. */
 export function guardMemory({ wasm }: WasmBackend): void {
   if (guarded.has(wasm)) return;
   guarded.add(wasm);
+  wasm._free(wasm._malloc(1)); // at its first call, the compiled module puts another function in this place
   const malloc = wasm._malloc;
   wasm._malloc = (bytes) => {
+    if (!(bytes >= 0)) throw new RangeError(`The wasm engine was asked for ${bytes} bytes: a shape with an axis that is not a number.`);
     const refuse = () => new OutOfEngineMemory(bytes, tf.memory().numBytes, limit);
     // Above 4 GB the allocator would see only the lowest 32 bits of the number, and grant a small stretch.
     if (bytes > addressable || (limit < addressable && tf.memory().numBytes + bytes > limit)) throw refuse();
     const offset = malloc(bytes) >>> 0;
     if (offset === 0 && bytes > 0) throw refuse();
+    if (bytes >= margin || wasm.HEAPU8.length > addressable - 64 * margin) {
+      const spare = malloc(margin) >>> 0;
+      wasm._free(spare);
+      if (spare === 0) {
+        wasm._free(offset);
+        throw refuse();
+      }
+    }
     return offset;
   };
 }
 
-/** Asks whether `bytes` could be allocated, for code that would not ask itself. @throws OutOfEngineMemory */
-export function checkRoom({ wasm }: WasmBackend, bytes: number): void {
-  wasm._free(wasm._malloc(bytes));
+/** Asks whether stretches of these sizes could be had together, for code that would not ask. @throws OutOfEngineMemory */
+export function checkRoom({ wasm }: WasmBackend, ...sizes: number[]): void {
+  const taken: number[] = [];
+  try {
+    for (const bytes of sizes) taken.push(wasm._malloc(bytes));
+  } finally {
+    for (const offset of taken) wasm._free(offset);
+  }
 }
