@@ -19,22 +19,17 @@ import type { Memory } from '../blocks/memory';
 import { readShapes } from '../engine/shapes';
 import { foldKeys, foldQueries, unfoldKeys, unfoldQueries } from './head-layout';
 import { KEYS_AND_VALUES, type KeysAndValues } from './keys-and-values';
+import { SharedTensors } from './shared-tensors';
 import { type AttentionOptions, checkRule, foldedAttention } from './softmax-attention';
 
 const PAGE = 2048;
 const FRESH = 64;
 
 /** k [B·Hkv, n, D], vT [B·Hkv, Dv, n]. */
-interface Page {
-  k: tf.Tensor3D;
-  vT: tf.Tensor3D;
-}
+type Page = SharedTensors<{ k: tf.Tensor3D; vT: tf.Tensor3D }>;
 /** k [B·Hkv, n, D], v [B·Hkv, n, Dv]. */
-interface Fresh {
-  k: tf.Tensor3D;
-  v: tf.Tensor3D;
-}
-const tokensIn = (part?: Page | Fresh): number => part?.k.shape[1] ?? 0;
+type Fresh = SharedTensors<{ k: tf.Tensor3D; v: tf.Tensor3D }>;
+const tokensIn = (part?: Page | Fresh): number => part?.tensors.k.shape[1] ?? 0;
 
 export class GrowingCache implements Memory {
   private pages: Page[] = [];
@@ -48,8 +43,7 @@ export class GrowingCache implements Memory {
   }
   /** 2 · B · length · Hkv · D · 4, to the byte. */
   get bytes(): number {
-    const tensors = [...this.pages.flatMap(({ k, vT }) => [k, vT]), ...(this.fresh ? [this.fresh.k, this.fresh.v] : [])];
-    return tensors.reduce((sum, t) => sum + 4 * t.size, 0);
+    return this.parts().reduce((sum, { tensors }) => sum + Object.values(tensors).reduce((bytes, t) => bytes + 4 * t.size, 0), 0);
   }
 
   /** Takes [B,M,Hkv,D] along time. @throws RangeError if batch, heads or sizes are not those of the past. */
@@ -63,34 +57,38 @@ export class GrowingCache implements Memory {
       );
     this.heads = Hkv;
     const before = this.fresh;
-    const arrived = tf.tidy(() => {
+    this.fresh = undefined;
+    tf.tidy(() => {
       const newcomers = { k: foldKeys(k), v: foldKeys(v) };
-      const tail = before ? { k: tf.concat([before.k, newcomers.k], 1), v: tf.concat([before.v, newcomers.v], 1) } : newcomers;
-      return { k: tf.keep(tail.k.clone()), v: tf.keep(tail.v.clone()) };
+      this.fresh = new SharedTensors(
+        before
+          ? { k: tf.concat<tf.Tensor3D>([before.tensors.k, newcomers.k], 1), v: tf.concat<tf.Tensor3D>([before.tensors.v, newcomers.v], 1) }
+          : newcomers,
+      );
     });
-    if (before) tf.dispose([before.k, before.v]);
-    this.fresh = arrived;
+    before?.release();
     if (tokensIn(this.fresh) > FRESH) this.settle();
   }
 
   /** Moves the fresh tail into pages. */
   private settle(): void {
-    const { k, v } = this.fresh!;
+    const fresh = this.fresh!;
     const open = tokensIn(this.pages.at(-1)) < PAGE ? this.pages.pop() : undefined;
-    const added: Page[] = [];
     tf.tidy(() => {
+      const { k, v } = fresh.tensors;
       const vT = v.transpose<tf.Tensor3D>([0, 2, 1]);
-      const whole = open ? { k: tf.concat([open.k, k], 1), vT: tf.concat([open.vT, vT], 2) } : { k, vT };
-      const total = tokensIn(whole);
+      const whole = open ? { k: tf.concat<tf.Tensor3D>([open.tensors.k, k], 1), vT: tf.concat<tf.Tensor3D>([open.tensors.vT, vT], 2) } : { k, vT };
+      const total = whole.k.shape[1];
       const sizes = Array.from({ length: Math.ceil(total / PAGE) }, (_, i) => Math.min(PAGE, total - i * PAGE));
-      const ks = sizes.length > 1 ? tf.split(whole.k, sizes, 1) : [whole.k];
+      // A tail that becomes a page as it is still belongs to `fresh`; its copy is a page's size at most.
+      const ks = sizes.length > 1 ? tf.split(whole.k, sizes, 1) : [open ? whole.k : whole.k.clone()];
       const vs = sizes.length > 1 ? tf.split(whole.vT, sizes, 2) : [whole.vT];
       ks.forEach((page, i) => {
-        added.push({ k: tf.keep(page.clone()) as tf.Tensor3D, vT: tf.keep(vs[i]!.clone()) as tf.Tensor3D });
+        this.pages.push(new SharedTensors({ k: page as tf.Tensor3D, vT: vs[i] as tf.Tensor3D }));
       });
     });
-    tf.dispose([k, v, ...(open ? [open.k, open.vT] : [])]);
-    this.pages.push(...added);
+    fresh.release();
+    open?.release();
     this.fresh = undefined;
   }
 
@@ -114,17 +112,17 @@ export class GrowingCache implements Memory {
   private attendOnce(q: tf.Tensor4D, scale = q.shape[3] ** -0.5): tf.Tensor4D {
     const [BHkv, G, , D] = q.shape;
     const qT = q.mul(scale).reshape<tf.Tensor3D>([BHkv, G, D]).transpose<tf.Tensor3D>([0, 2, 1]);
-    const parts = [...this.pages, ...(this.fresh ? [this.fresh] : [])];
+    const parts = this.parts();
     const scores = tf.concat<tf.Tensor3D>(
-      parts.map(({ k }) => tf.matMul<tf.Tensor3D>(k, qT)), // [B·Hkv, n, G]
+      parts.map(({ tensors }) => tf.matMul<tf.Tensor3D>(tensors.k, qT)), // [B·Hkv, n, G]
       1,
     );
     // Softmax runs over the last axis; with one query per key/value head the turn is only a new name for the same numbers.
     const p: tf.Tensor3D = G === 1 ? tf.softmax(scores.reshape([BHkv, -1])).reshape(scores.shape) : softmaxOverRows(scores as tf.Tensor3D);
     const shares = parts.length > 1 ? tf.split(p, parts.map(tokensIn), 1) : [p];
-    const sums = parts.map((part, i) => {
+    const sums = parts.map(({ tensors }, i) => {
       const share = shares[i]!;
-      return 'vT' in part ? tf.matMul(part.vT, share) : tf.matMul(part.v, share, true); // [B·Hkv, Dv, G]
+      return 'vT' in tensors ? tf.matMul(tensors.vT, share) : tf.matMul(tensors.v, share, true); // [B·Hkv, Dv, G]
     });
     const outT = sums.reduce((a, b) => a.add(b));
     return outT.transpose<tf.Tensor3D>([0, 2, 1]).reshape([BHkv, G, 1, -1]);
@@ -132,16 +130,19 @@ export class GrowingCache implements Memory {
 
   /** All pages glued: k [B·Hkv, M, D], v [B·Hkv, M, Dv]. Worth its copy when many queries come at once. */
   private whole(): { k: tf.Tensor3D; v: tf.Tensor3D } {
-    const settled = this.pages.length > 0;
-    const freshK = this.fresh ? [this.fresh.k] : [];
-    const freshV = this.fresh ? [this.fresh.v] : [];
-    const pageV = settled ? [tf.concat(this.pages.map(({ vT }) => vT), 2).transpose<tf.Tensor3D>([0, 2, 1])] : [];
-    return { k: tf.concat([...this.pages.map(({ k }) => k), ...freshK], 1), v: tf.concat([...pageV, ...freshV], 1) };
+    const fresh = this.fresh ? [this.fresh.tensors] : [];
+    const pages = this.pages.map(({ tensors }) => tensors);
+    const settled = pages.length > 0 ? [tf.concat(pages.map(({ vT }) => vT), 2).transpose<tf.Tensor3D>([0, 2, 1])] : [];
+    return { k: tf.concat([...pages, ...fresh].map(({ k }) => k), 1), v: tf.concat([...settled, ...fresh.map(({ v }) => v)], 1) };
+  }
+
+  private parts(): (Page | Fresh)[] {
+    return this.fresh ? [...this.pages, this.fresh] : this.pages;
   }
 
   private sizes(): [number, number, number] {
-    const D = this.pages[0]?.k.shape[2] ?? this.fresh?.k.shape[2] ?? 0;
-    const Dv = this.pages[0]?.vT.shape[1] ?? this.fresh?.v.shape[2] ?? 0;
+    const D = this.parts()[0]?.tensors.k.shape[2] ?? 0;
+    const Dv = this.pages[0]?.tensors.vT.shape[1] ?? this.fresh?.tensors.v.shape[2] ?? 0;
     return [this.heads, D, Dv];
   }
 
@@ -149,8 +150,8 @@ export class GrowingCache implements Memory {
   fork(): GrowingCache {
     const twin = new GrowingCache(this.batch);
     twin.heads = this.heads;
-    twin.pages = this.pages.map(({ k, vT }) => ({ k: tf.keep(k.clone()), vT: tf.keep(vT.clone()) }));
-    if (this.fresh) twin.fresh = { k: tf.keep(this.fresh.k.clone()), v: tf.keep(this.fresh.v.clone()) };
+    twin.pages = this.pages.map((page) => page.share());
+    twin.fresh = this.fresh?.share();
     return twin;
   }
   /** { k, v }, each [B, length, Hkv, D], oldest first; nothing while the cache is empty. */
@@ -162,8 +163,7 @@ export class GrowingCache implements Memory {
     });
   }
   dispose(): void {
-    for (const { k, vT } of this.pages) tf.dispose([k, vT]);
-    if (this.fresh) tf.dispose([this.fresh.k, this.fresh.v]);
+    for (const part of this.parts()) part.release();
     this.pages = [];
     this.fresh = undefined;
   }

@@ -11,9 +11,10 @@ import * as tf from '@tensorflow/tfjs';
 import type { Memory } from '../blocks/memory';
 import { readShapes } from '../engine/shapes';
 import { KEYS_AND_VALUES, type KeysAndValues } from './keys-and-values';
+import { SharedTensors } from './shared-tensors';
 
 export class RingCache implements Memory {
-  private held?: KeysAndValues;
+  private held?: SharedTensors<{ k: tf.Tensor4D; v: tf.Tensor4D }>;
   private taken = 0;
   /** @param capacity seats: tokens kept, 0 or more. */
   constructor(
@@ -28,42 +29,43 @@ export class RingCache implements Memory {
   }
   /** 2 · B · min(length, capacity) · H · D · 4. */
   get bytes(): number {
-    return this.held ? 4 * (this.held.k.size + this.held.v.size) : 0;
+    return this.held ? 4 * (this.held.tensors.k.size + this.held.tensors.v.size) : 0;
   }
 
   /** What is held followed by the newcomers, for attention to read inside the caller's tidy; the ring stays as it was. */
   followedBy({ k, v }: KeysAndValues): KeysAndValues {
-    readShapes('RingCache', { ...KEYS_AND_VALUES, held: 'B R Hkv D' }, { k, v, held: this.held?.k });
+    readShapes('RingCache', { ...KEYS_AND_VALUES, held: 'B R Hkv D' }, { k, v, held: this.held?.tensors.k });
     if (k.shape[0] !== this.batch) throw new RangeError(`RingCache: k holds ${k.shape[0]} sequences, the ring ${this.batch}.`);
-    return this.held ? { k: tf.concat([this.held.k, k], 1), v: tf.concat([this.held.v, v], 1) } : { k, v };
+    const held = this.held?.tensors;
+    return held ? { k: tf.concat([held.k, k], 1), v: tf.concat([held.v, v], 1) } : { k, v };
   }
 
   /** Takes the newcomers in; the oldest leave. */
   append(newcomers: KeysAndValues): void {
     const before = this.held;
-    this.held = tf.tidy(() => {
+    tf.tidy(() => {
       const { k, v } = this.followedBy(newcomers);
-      if (this.capacity === 0) return undefined;
       const surplus = Math.max(0, k.shape[1] - this.capacity);
-      const last = (x: tf.Tensor4D): tf.Tensor4D => tf.keep(surplus ? x.slice([0, surplus, 0, 0], [-1, -1, -1, -1]) : x.clone());
-      return { k: last(k), v: last(v) };
-    }) as KeysAndValues | undefined;
+      // The newcomers are the caller's: what is kept of them is our own copy.
+      const last = (x: tf.Tensor4D): tf.Tensor4D => (surplus ? x.slice([0, surplus, 0, 0], [-1, -1, -1, -1]) : before ? x : x.clone());
+      this.held = this.capacity === 0 ? undefined : new SharedTensors({ k: last(k), v: last(v) });
+    });
     this.taken += newcomers.k.shape[1];
-    if (before) tf.dispose([before.k, before.v]);
+    before?.release();
   }
 
   fork(): RingCache {
     const twin = new RingCache(this.batch, this.capacity);
     twin.taken = this.taken;
-    if (this.held) twin.held = { k: tf.keep(this.held.k.clone()), v: tf.keep(this.held.v.clone()) };
+    twin.held = this.held?.share();
     return twin;
   }
   /** { k, v }, each [B, min(length, capacity), Hkv, D], oldest first; nothing while the ring is empty. */
   read(): Record<string, tf.Tensor> {
-    return this.held ? { k: this.held.k.clone(), v: this.held.v.clone() } : {};
+    return this.held ? { k: this.held.tensors.k.clone(), v: this.held.tensors.v.clone() } : {};
   }
   dispose(): void {
-    if (this.held) tf.dispose([this.held.k, this.held.v]);
+    this.held?.release();
     this.held = undefined;
   }
 }

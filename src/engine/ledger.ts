@@ -1,8 +1,9 @@
 /**
  * The ledger of tensors: how many are held, and how many bytes, now and at the worst moment.
  *
- * "Bytes" are those that TensorFlow.js counts: the numbers of live tensors, views of one buffer counted once. What an engine
- * needs for a moment inside one operation (a packed copy of a matrix) is not in it.
+ * Bytes are those of live buffers. A reshape or a clone is a second tensor over the same buffer: it counts as a tensor, but
+ * its bytes count once (TensorFlow.js's own `tf.memory().numBytes` counts them again for every view). What an engine needs
+ * for a moment inside one operation, such as a packed copy of a matrix, is not in the ledger.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -11,8 +12,32 @@ export interface Ledger {
   bytes: number;
 }
 
+/** The parts of TensorFlow.js that hear of every tensor's birth and end. Private as types, unchanged since version 1. */
+interface Registry {
+  trackTensor(tensor: tf.Tensor, backend: unknown): void;
+  disposeTensor(tensor: tf.Tensor): void;
+}
+const registry = tf.engine() as unknown as Registry;
+const { trackTensor, disposeTensor } = registry;
+const watchers = new Set<() => void>();
+/** Views alive now would be counted with their buffers, but at import there are hardly any. */
+let bytes = tf.memory().numBytes;
+
+/** Does `step`, and books `size` bytes for each buffer that it brought to life (+) or ended (−). */
+function book(step: () => void, size: number): void {
+  const buffers = tf.memory().numDataBuffers;
+  step();
+  bytes += size * (tf.memory().numDataBuffers - buffers);
+}
+const bytesOf = (tensor: tf.Tensor) => (tensor.dtype === 'string' ? 0 : tensor.size * tf.util.bytesPerElement(tensor.dtype));
+registry.trackTensor = (tensor, backend) => {
+  book(() => trackTensor.call(registry, tensor, backend), bytesOf(tensor));
+  for (const watch of watchers) watch();
+};
+registry.disposeTensor = (tensor) => book(() => disposeTensor.call(registry, tensor), bytesOf(tensor));
+
 /** What is alive now. */
-export const ledger = (): Ledger => ({ tensors: tf.memory().numTensors, bytes: tf.memory().numBytes });
+export const ledger = (): Ledger => ({ tensors: tf.memory().numTensors, bytes });
 
 /** Tensors that `work` leaves behind beyond what it returns; 0 for a function that cleans up. */
 export function leakedBy(work: () => tf.TensorContainer | void): number {
@@ -34,31 +59,20 @@ export interface Peak<T> {
   needed: Ledger;
 }
 
-/** The part of TensorFlow.js that hears of every tensor. Its type is private; its name has been stable since 1.0. */
-interface Tracker {
-  trackTensor(tensor: tf.Tensor, backend: unknown): void;
-}
-
 /** Runs `work` and watches every tensor that comes to life in it. Calls may be nested; `work` must not be async. */
 export function peakOf<T>(work: () => T): Peak<T> {
-  const tracker = tf.engine() as unknown as Tracker;
-  const inherited = Object.hasOwn(tracker, 'trackTensor') ? tracker.trackTensor : undefined;
-  const track = tracker.trackTensor;
   const before = ledger();
   const peak = { ...before };
-  tracker.trackTensor = (tensor, backend) => {
-    track.call(tracker, tensor, backend);
-    const now = ledger();
-    peak.tensors = Math.max(peak.tensors, now.tensors);
-    peak.bytes = Math.max(peak.bytes, now.bytes);
+  const watch = () => {
+    peak.tensors = Math.max(peak.tensors, tf.memory().numTensors);
+    peak.bytes = Math.max(peak.bytes, bytes);
   };
+  watchers.add(watch);
   try {
     const result = work();
     return { result, before, peak, needed: { tensors: peak.tensors - before.tensors, bytes: peak.bytes - before.bytes } };
   } finally {
-    // Back to the watcher around this one, or to the engine's own method.
-    if (inherited) tracker.trackTensor = inherited;
-    else delete (tracker as Partial<Tracker>).trackTensor;
+    watchers.delete(watch);
   }
 }
 

@@ -41,7 +41,10 @@ export class AdamW {
     if (!(weightDecay >= 0)) throw new RangeError(`AdamW: weightDecay is ${weightDecay}; give 0 or more.`);
     this.options = { beta1, beta2, eps, weightDecay };
     for (const { name, variable } of parameters.all())
-      this.moments.set(name, tf.tidy(() => ({ m: tf.keep(tf.zerosLike(variable)), v: tf.keep(tf.zerosLike(variable)) })));
+      this.moments.set(
+        name,
+        tf.tidy(() => ({ m: tf.keep(tf.zerosLike(variable)), v: tf.keep(tf.zerosLike(variable)) })),
+      );
   }
 
   /** Updates made so far: the t of the formula. */

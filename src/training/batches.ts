@@ -33,7 +33,9 @@ export class Batches {
     // One window is given up to leave room for the shift of the epoch.
     this.windowsPerEpoch = Math.max(1, Math.floor((tokens.length - 1) / context) - 1);
     if (tokens.length < context + 1)
-      throw new RangeError(`Batches: the text has ${tokens.length} tokens, a window of context ${context} needs ${context + 1}. Give more text or less context.`);
+      throw new RangeError(
+        `Batches: the text has ${tokens.length} tokens, a window of context ${context} needs ${context + 1}. Give more text or less context.`,
+      );
   }
 
   /** Batch number `step`, from 0. */

@@ -51,7 +51,9 @@ export function loadModel(name: string): LoadedModel {
 function modelOf(card: ModelCard, tensors: StateDict, where: string): { model: LanguageModel; tokenizer: Tokenizer } {
   const tokenizer = tokenizerFrom(card.tokenizer);
   if (tokenizer.vocabSize !== card.config.vocabSize)
-    throw new RangeError(`${where}: the tokenizer has ${tokenizer.vocabSize} tokens, the model ${card.config.vocabSize}; they do not belong together.`);
+    throw new RangeError(
+      `${where}: the tokenizer has ${tokenizer.vocabSize} tokens, the model ${card.config.vocabSize}; they do not belong together.`,
+    );
   const model = createModel(card.config);
   try {
     loadStateDict(model.parameters, tensors, { where });
@@ -93,8 +95,12 @@ export function loadRun(name: string): LoadedRun {
   const moments: AdamWState['moments'] = {};
   for (const [name, tensor] of tensors) {
     const [kind, weight] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
-    if (kind === 'weight') weights.set(weight, tensor);
-    else (moments[weight] ??= { m: new Float32Array(), v: new Float32Array() })[kind as 'm' | 'v'] = tensor.data as Float32Array;
+    if (kind === 'weight') {
+      weights.set(weight, tensor);
+      continue;
+    }
+    const pair = moments[weight] ?? { m: new Float32Array(), v: new Float32Array() };
+    moments[weight] = { ...pair, [kind]: tensor.data };
   }
   return { ...modelOf(card, weights, run), card, optimizer: { steps: Number(metadata.optimizerSteps), moments } };
 }

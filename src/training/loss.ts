@@ -27,7 +27,12 @@ export function crossEntropy(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Scal
       tf.tidy(() => {
         const p = tf.softmax(saved[0]!.reshape<tf.Tensor2D>([B * N, V]));
         const onehot = tf.oneHot(saved[1]!.reshape<tf.Tensor1D>([B * N]), V);
-        return [p.sub(onehot).mul(dy.div(B * N)).reshape([B, N, V])];
+        return [
+          p
+            .sub(onehot)
+            .mul(dy.div(B * N))
+            .reshape([B, N, V]),
+        ];
       });
     return { value: surprise(x, targets).mean() as tf.Scalar, gradFunc };
   });

@@ -43,8 +43,8 @@ const small: Recipe = {
   kvHeads: 2,
   selfHeads: 2,
   windowSize: 64,
-  steps: 1000,
-  batch: 8,
+  steps: 1500,
+  batch: 4,
   context: 256,
   learningRate: 3e-3,
   warmUpSteps: 50,
@@ -80,5 +80,12 @@ export function configOf(recipe: Recipe, vocabSize: number): ModelConfig {
 
 export function trainerOptionsOf(recipe: Recipe): TrainerOptions {
   const { batch, context, seed, steps, warmUpSteps, floor, decay, learningRate: peak, weightDecay } = recipe;
-  return { ...trainerDefaults, weightDecay, batch, context, seed, schedule: { peak, steps, warmUpSteps: Math.min(warmUpSteps, steps), floor, decay } };
+  return {
+    ...trainerDefaults,
+    weightDecay,
+    batch,
+    context,
+    seed,
+    schedule: { peak, steps, warmUpSteps: Math.min(warmUpSteps, steps), floor, decay },
+  };
 }

@@ -35,7 +35,9 @@ export class CharacterTokenizer implements Tokenizer {
     this.idOf = new Map(this.characters.map((character, id) => [character, id]));
     if (this.idOf.size !== this.characters.length) {
       const twice = this.characters.find((character, id) => this.idOf.get(character) !== id);
-      throw new RangeError(`CharacterTokenizer: ${JSON.stringify(twice)} comes twice; each character needs one id (${JSON.stringify(unknown)} is token 0).`);
+      throw new RangeError(
+        `CharacterTokenizer: ${JSON.stringify(twice)} comes twice; each character needs one id (${JSON.stringify(unknown)} is token 0).`,
+      );
     }
   }
 

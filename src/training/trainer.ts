@@ -91,7 +91,9 @@ export class Trainer {
       const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
       try {
         if (!Number.isFinite(value + norm))
-          throw new Error(`Trainer: at step ${this.step + 1} the loss is ${value} and the gradient's length ${norm}; a lower learning rate may help.`);
+          throw new Error(
+            `Trainer: at step ${this.step + 1} the loss is ${value} and the gradient's length ${norm}; a lower learning rate may help.`,
+          );
         this.optimizer.update(clipped, rate);
       } finally {
         tf.dispose(clipped);
@@ -124,7 +126,9 @@ export class Trainer {
   /** Goes on from where a run was saved; the model must already hold that run's weights. @throws RangeError if it is another model's. */
   restore(optimizer: AdamWState, curve: Curve): void {
     if (optimizer.steps !== curve.losses.length)
-      throw new RangeError(`Trainer.restore: the optimiser has made ${optimizer.steps} steps, the curve ${curve.losses.length}; they are of different moments.`);
+      throw new RangeError(
+        `Trainer.restore: the optimiser has made ${optimizer.steps} steps, the curve ${curve.losses.length}; they are of different moments.`,
+      );
     this.optimizer.restore(optimizer);
     this.curve.losses = [...curve.losses];
     this.curve.validation = [...curve.validation];

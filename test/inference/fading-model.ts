@@ -68,7 +68,10 @@ export class FadingModel implements LanguageModel {
   private hiddenStates(tokens: Tokens, start?: tf.Tensor2D): tf.Tensor2D[] {
     const ids = (tokens instanceof tf.Tensor ? tokens : tf.tensor2d(tokens as number[][], undefined, 'int32')).toInt();
     const [B, N] = ids.shape as [number, number];
-    const rows = tf.oneHot(ids.reshape([-1]), this.vocabSize).toFloat().matMul(this.table as tf.Tensor2D);
+    const rows = tf
+      .oneHot(ids.reshape([-1]), this.vocabSize)
+      .toFloat()
+      .matMul(this.table as tf.Tensor2D);
     const states: tf.Tensor2D[] = [];
     for (const x of tf.split(rows.reshape([B, N, this.dim]), N, 1)) {
       const row = x.reshape<tf.Tensor2D>([B, this.dim]);

@@ -53,7 +53,11 @@ describe('the odds that a token is drawn from', () => {
   });
   it('sum to 1 and are finite, whatever the logits and options', () => {
     const logit = fc.oneof(fc.double({ noNaN: true, min: -1e38, max: 1e38 }), fc.constantFrom(0, -0, 3e38, -3e38, Number.NEGATIVE_INFINITY));
-    const options = fc.record({ temperature: fc.constantFrom(0, 1e-300, 0.7, 1e9), topK: fc.integer({ min: 1, max: 9 }), topP: fc.constantFrom(1e-9, 0.5, 1) });
+    const options = fc.record({
+      temperature: fc.constantFrom(0, 1e-300, 0.7, 1e9),
+      topK: fc.integer({ min: 1, max: 9 }),
+      topP: fc.constantFrom(1e-9, 0.5, 1),
+    });
     fc.assert(
       fc.property(fc.array(logit, { minLength: 1, maxLength: 8 }), options, (drawn, chosen) => {
         fc.pre(drawn.some((x) => x > Number.NEGATIVE_INFINITY));

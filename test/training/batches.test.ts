@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Batches } from '../../src/training/batches';
-import { learningRate, type Schedule } from '../../src/training/schedule';
-import { checkSchedule } from '../../src/training/schedule';
+import { checkSchedule, learningRate, type Schedule } from '../../src/training/schedule';
 
 const tokens = Int32Array.from({ length: 103 }, (_, i) => i); // each token names its own place
 const options = { batch: 3, context: 10, seed: 1 };

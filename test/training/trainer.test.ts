@@ -10,8 +10,8 @@ import type { ModelCard } from '../../src/training/model-card';
 import { configOf, recipe, trainerOptionsOf } from '../../src/training/recipe';
 import { CharacterTokenizer } from '../../src/training/tokenizer';
 import { Trainer } from '../../src/training/trainer';
-import { expectClose, useTestEngine } from '../support';
 import { FadingModel } from '../inference/fading-model';
+import { expectClose, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
 const folder = mkdtempSync(join(tmpdir(), 'train-'));
@@ -20,7 +20,21 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const text = 'it was the whale. it was the sea. was it the whale, or was it the sea?\n';
 const tokenizer = CharacterTokenizer.fit(text);
 const tokens = tokenizer.encode(text);
-const tiny = { ...recipe('small'), dim: 16, ffnDim: 32, layers: 2, heads: 2, kvHeads: 1, selfHeads: 2, windowSize: 4, context: 16, batch: 2, steps: 60, warmUpSteps: 5, learningRate: 0.02 };
+const tiny = {
+  ...recipe('small'),
+  dim: 16,
+  ffnDim: 32,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  selfHeads: 2,
+  windowSize: 4,
+  context: 16,
+  batch: 2,
+  steps: 60,
+  warmUpSteps: 5,
+  learningRate: 0.02,
+};
 
 const build = (changes: Partial<typeof tiny> = {}) => {
   const made = { ...tiny, ...changes };
@@ -122,7 +136,10 @@ describe('a run on disk', () => {
     saveRun(name, first.trainer, cardOf(first.trainer));
     const { model, optimizer, card } = loadRun(name);
     const second = new Trainer(model, tokens, trainerOptionsOf({ ...tiny, steps: 8 }));
-    const none = { steps: 4, moments: Object.fromEntries(Object.entries(optimizer.moments).map(([w, { m, v }]) => [w, { m: m.map(() => 0), v: v.map(() => 1) }])) };
+    const none = {
+      steps: 4,
+      moments: Object.fromEntries(Object.entries(optimizer.moments).map(([w, { m, v }]) => [w, { m: m.map(() => 0), v: v.map(() => 1) }])),
+    };
     second.restore(restoreMoments ? optimizer : none, card.curve);
     await second.run();
     for (const { trainer, model: m } of [unbroken, first]) {

@@ -5,14 +5,20 @@
  * the compiled code knows it. JavaScript sees the same bytes through typed arrays, so a kernel can be a plain loop.
  *
  * Two traps. When the heap grows, every typed array made before is dead: allocate first, look second. And the heap reaches
- * to 4 GB, where the compiled code's 32-bit offsets come back negative: `>>> 0` makes them positive again.
+ * beyond 2 GB, where the compiled code's 32-bit offsets come back negative: `>>> 0` makes them positive again.
  */
 import type * as tf from '@tensorflow/tfjs';
 
+/** What we use of a WebAssembly.Memory; its own type comes with browser typings, which the notebook kernel does not load. */
+export interface HeapMemory {
+  readonly buffer: ArrayBufferLike;
+  grow(pages: number): number;
+}
 export interface WasmModule {
   HEAPU8: Uint8Array;
   HEAPU32: Uint32Array;
   HEAPF32: Float32Array;
+  asm: { memory: HeapMemory };
   _malloc(bytes: number): number;
   _free(offset: number): void;
   _BatchMatMul(

@@ -1,0 +1,48 @@
+/** `npm run bench`: the performance tables, rivals side by side in one run, as text and as JSON. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Command } from 'commander';
+import { type EngineName, describeEngine, engineNames, useEngine } from '../engine/use-engine';
+
+interface Options {
+  only?: string[];
+  json: string;
+  quick?: boolean;
+  engine?: EngineName;
+}
+
+async function main(): Promise<void> {
+  // The tables live with the tests, because they measure what the tests check; nothing in the library imports them.
+  const { tables } = await import('../../test/bench/index');
+  const { formatTable, runTable } = await import('../../test/bench/measure');
+  const known = tables.map(({ name }) => name);
+  const options = new Command('npm run bench --')
+    .description('Measures rivals in turns (A B A B …), after a warm-up, and prints medians and ratios.')
+    .option('--only <names...>', `tables to run: ${known.join(', ')} (default: all)`)
+    .option('--quick', 'fewer rounds: rough numbers in a fraction of the time')
+    .option('--engine <name>', `the engine to measure: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`)
+    .option('--json <file>', 'where the numbers are written', join('.cache', 'bench', 'latest.json'))
+    .addHelpText('after', `\nTables:\n${tables.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`).join('\n')}\n\nExample: npm run bench -- --only matmul --quick`)
+    .parse()
+    .opts<Options>();
+  const unknown = options.only?.filter((name) => !known.includes(name)) ?? [];
+  if (unknown.length) throw new RangeError(`--only ${unknown.join(' ')}: no such table; there are ${known.join(', ')}.`);
+
+  const report = await useEngine(options.engine);
+  console.log(`${describeEngine(report)}\n`);
+  const results = [];
+  for (const table of tables) {
+    if (options.only && !options.only.includes(table.name)) continue;
+    const result = await runTable(table, { quick: options.quick ?? false, engine: report.name, progress: process.stderr });
+    console.log(`${formatTable(result)}\n`);
+    results.push(result);
+  }
+  mkdirSync(dirname(options.json), { recursive: true });
+  writeFileSync(options.json, `${JSON.stringify({ engine: report, node: process.version, date: new Date().toISOString(), tables: results }, null, 2)}\n`);
+  console.log(`Numbers as JSON: ${options.json}`);
+}
+
+main().catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

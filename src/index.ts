@@ -1,0 +1,42 @@
+/** The table of contents: all that a notebook imports, in reading order. */
+// biome-ignore-all assist/source/organizeImports: the order is the reader's.
+
+// what computes
+export { describeEngine, useEngine, type EngineName, type EngineReport } from './engine/use-engine';
+export { SeededRandom } from './engine/random';
+export { ledger, leakedBy, peakOf } from './engine/ledger';
+// the parts every model shares
+export * from './blocks/definition';
+export { rmsNorm } from './blocks/rms-norm';
+export { swiglu, swish } from './blocks/swiglu';
+export { BASELINE_ROTARY, rotary, rotaryAngles, YOCO_ROTARY } from './blocks/rotary';
+// attention and its caches
+export { attentionByDefinition } from './attention/definition';
+export { softmaxAttention } from './attention/softmax-attention';
+export { GrowingCache } from './attention/growing-cache';
+export { RingCache } from './attention/ring-cache';
+// retention in three forms
+export * from './retention/index';
+// whole models
+export { type ModelConfig, transformerConfig, yocoConfig } from './models/config';
+export { preset, presets } from './models/presets';
+export { createModel } from './models/create-model';
+export { Transformer } from './models/transformer';
+export { Yoco } from './models/yoco';
+// inference, training, measuring
+export { generate, generateStream } from './inference/generate';
+export { Conversation } from './inference/conversation';
+export { loadModel } from './training/checkpoint';
+export { readCorpus, splitText } from './training/corpus';
+export { measureLoss } from './evaluation/perplexity';
+export { BigramModel } from './evaluation/bigram';
+// pictures, and claims that check themselves
+export { decayHeatmap } from './figures/decay-heatmap';
+export { formsAgreement } from './figures/forms-agreement';
+export { halfLifeCurve } from './figures/half-life-curve';
+export { stateFilm } from './figures/state-film';
+export { readableBytes } from './figures/figure';
+export { stateGrowth } from './figures/state-growth';
+export { lossCurves } from './figures/loss-curves';
+export { show, showTable } from './course/show';
+export { checkEqual, compareGuess } from './course/check-equal';

@@ -1,0 +1,59 @@
+/** Matrix products: ours, TensorFlow.js as delivered, and the practical ceiling, a plain product of two matrices of the same size. */
+import * as tf from '@tensorflow/tfjs';
+import { withStockGradients } from '../../src/engine/gradients';
+import { withStockKernels } from '../../src/engine/replace-kernel';
+import { normal } from './inputs';
+import type { Rival, Row, Table } from './measure';
+
+const stock = (run: () => unknown) => () => withStockGradients(() => withStockKernels(run));
+const both = (run: () => unknown, flops: number): Rival[] => [
+  { name: 'ours', run, flops },
+  { name: 'stock', run: stock(run), flops },
+];
+
+function linear(N: number, fanIn: number, fanOut: number): Row {
+  const x = normal<tf.Tensor2D>(1, [N, fanIn]);
+  const w = normal<tf.Tensor2D>(2, [fanIn, fanOut]);
+  const dy = normal<tf.Tensor2D>(3, [N, fanOut]);
+  const step = tf.grads((a: tf.Tensor, b: tf.Tensor) => tf.matMul(a, b));
+  const flops = 2 * N * fanIn * fanOut;
+  return {
+    name: `linear layer, forward + backward, ${N}×${fanIn}×${fanOut}`,
+    rivals: [
+      ...both(() => step([x, w], dy), 3 * flops),
+      { name: 'ceiling: 3 plain products', run: () => [0, 1, 2].map(() => tf.matMul(x, w)), flops: 3 * flops },
+    ],
+    dispose: () => tf.dispose([x, w, dy]),
+  };
+}
+
+/** [B, H, M, K]·[B, H, K, N], or with the right-hand side transposed in memory. */
+function heads(what: string, [B, H, M, K, N]: [number, number, number, number, number], transposed: boolean): Row {
+  const a = normal<tf.Tensor4D>(4, [B, H, M, K]);
+  const b = normal<tf.Tensor4D>(5, transposed ? [B, H, N, K] : [B, H, K, N]);
+  const [flatA, flatB] = [normal<tf.Tensor2D>(6, [B * H * M, K]), normal<tf.Tensor2D>(7, [K, N])];
+  const flops = 2 * B * H * M * K * N;
+  return {
+    name: `${what}, [${B},${H},${M},${K}]·[${B},${H},${transposed ? `${N},${K}]ᵀ` : `${K},${N}]`}`,
+    rivals: [
+      ...both(() => tf.matMul(a, b, false, transposed), flops),
+      { name: 'ceiling: a plain product', run: () => tf.matMul(flatA, flatB), flops },
+    ],
+    dispose: () => tf.dispose([a, b, flatA, flatB]),
+  };
+}
+
+export const matmulTable: Table = {
+  name: 'matmul',
+  title: 'Matrix products',
+  note: 'Targets on wasm: 10 times stock for the linear layer, 3 times for batched heads. The ceiling has no batch and no transposed side.',
+  rows: ({ quick }) => [
+    () => linear(2048, 256, 1024),
+    () => heads('batched heads', [8, 4, 256, 64, 256], false),
+    () => heads('attention scores', [8, 4, 256, 64, 256], true),
+    () => heads('a retention chunk', [4, 4, 64, 64, 64], false),
+    () => heads('one token against a cache', [1, 4, 1, 64, quick ? 4096 : 32768], true),
+    () => heads('weights of one token · cached values', [1, 4, 1, quick ? 4096 : 32768, 64], false),
+    () => heads('tiny matrices', [8, 4, 4, 4, 4], false),
+  ],
+};

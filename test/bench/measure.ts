@@ -1,0 +1,118 @@
+/**
+ * Measuring rivals fairly: in turns.
+ *
+ * A machine is never quiet, and a processor slows down as it warms up: whoever runs last looks slow. So the rivals of one
+ * row take turns, A B A B …, after a warm-up that nobody counts; each gets the median of its times, and the ratio is taken
+ * between medians of the same stretch of time.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { EngineName } from '../../src/engine/use-engine';
+
+export interface Rival {
+  name: string;
+  /** One run. What it allocates is freed for it. */
+  run: () => unknown;
+  /** Floating-point operations of one run, for the rate. */
+  flops?: number;
+}
+export interface Row {
+  name: string;
+  /** The first is the one whose ratio to the others is shown. Rivals may be left out where an engine lacks them. */
+  rivals: Rival[];
+  /** Frees what the rivals share. */
+  dispose?: () => void;
+}
+export interface Table {
+  /** For `--only`. */
+  name: string;
+  title: string;
+  /** What to look for, in a sentence or two. */
+  note?: string;
+  /** One maker per row, so that only one row's tensors are held at a time. */
+  rows: (setting: Setting) => (() => Row)[];
+}
+export interface Setting {
+  quick: boolean;
+  engine: EngineName;
+}
+
+export interface Measured {
+  rival: string;
+  medianMs: number;
+  runs: number;
+  gigaflops?: number;
+  /** Its time divided by the first rival's: how many times faster the first one is. */
+  ratio: number;
+}
+export interface TableResult {
+  name: string;
+  title: string;
+  note?: string;
+  rows: { name: string; measured: Measured[] }[];
+}
+
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError('median: no values; give one or more.');
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Times the rivals of one row in turns: `rounds` each, fewer for those that would take longer than `budgetMs`. */
+export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 5000 } = {}): Measured[] {
+  const once = ({ run }: Rival) => {
+    const start = performance.now();
+    tf.tidy(() => void run());
+    return performance.now() - start;
+  };
+  const warm = rivals.map((rival) => Math.min(once(rival), once(rival)));
+  const turns = warm.map((ms) => Math.max(3, Math.min(rounds, Math.floor(budgetMs / ms))));
+  const times: number[][] = rivals.map(() => []);
+  for (let round = 0; round < Math.max(...turns); round++)
+    rivals.forEach((rival, i) => {
+      if (round < turns[i]!) times[i]!.push(once(rival));
+    });
+  const medians = times.map(median);
+  return rivals.map(({ name, flops }, i) => ({
+    rival: name,
+    medianMs: medians[i]!,
+    runs: times[i]!.length,
+    ...(flops === undefined ? {} : { gigaflops: flops / medians[i]! / 1e6 }),
+    ratio: medians[i]! / medians[0]!,
+  }));
+}
+
+export async function runTable(table: Table, options: Setting & { progress?: { write(text: string): unknown } }): Promise<TableResult> {
+  const makers = table.rows(options);
+  const rows: TableResult['rows'] = [];
+  for (const [i, make] of makers.entries()) {
+    const row = make();
+    options.progress?.write(`\r\x1b[K${table.name} ${i + 1}/${makers.length}: ${row.name}`);
+    try {
+      rows.push({ name: row.name, measured: takeTurns(row.rivals, options.quick ? { rounds: 3, budgetMs: 500 } : {}) });
+    } finally {
+      row.dispose?.();
+    }
+    await tf.nextFrame();
+  }
+  options.progress?.write('\r\x1b[K');
+  return { name: table.name, title: table.title, note: table.note, rows };
+}
+
+const milliseconds = (ms: number) => `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)} ms`;
+
+export function formatTable({ title, note, rows }: TableResult): string {
+  const cells = rows.flatMap(({ name, measured }) =>
+    measured.map(({ rival, medianMs, gigaflops, ratio }, i) => [
+      i === 0 ? name : '',
+      rival,
+      milliseconds(medianMs),
+      gigaflops === undefined ? '' : `${gigaflops.toPrecision(3)} GFLOP/s`,
+      i === 0 ? '' : `× ${ratio.toPrecision(3)}`,
+    ]),
+  );
+  const header = ['', '', 'median', 'rate', 'time / first'];
+  const widths = header.map((head, column) => Math.max(head.length, ...cells.map((cell) => cell[column]!.length)));
+  const line = (cell: string[]) => cell.map((text, i) => (i < 2 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join('  ').trimEnd();
+  return [title, ...(note ? [note] : []), line(header), ...cells.map(line)].join('\n');
+}

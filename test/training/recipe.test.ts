@@ -1,0 +1,39 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createModel } from '../../src/models/create-model';
+import { configOf, recipe, recipes, trainerOptionsOf } from '../../src/training/recipe';
+import { checkSchedule } from '../../src/training/schedule';
+import { useTestEngine } from '../support';
+
+beforeAll(useTestEngine);
+const vocabSize = 78; // of Moby Dick's characters that come ten times or more
+
+describe('the recipes', () => {
+  it('of the notebooks give two models of the same size, within 2 %, each at most 2 MB on disk', () => {
+    const sizes = ['notebook-yoco', 'notebook-transformer'].map((name) => {
+      const model = createModel(configOf(recipe(name), vocabSize));
+      const { count } = model.parameters;
+      model.dispose();
+      return count;
+    });
+    expect(Math.abs(sizes[0]! - sizes[1]!) / sizes[0]!).toBeLessThan(0.02);
+    expect(4 * Math.max(...sizes)).toBeLessThan(1_990_000); // the file's header takes a few thousand bytes
+  });
+  it('of the notebooks differ in the model alone', () => {
+    const [yoco, transformer] = [recipe('notebook-yoco'), recipe('notebook-transformer')];
+    expect({ ...transformer, model: yoco.model, ffnDim: yoco.ffnDim }).toEqual(yoco);
+  });
+  it.each(Object.keys(recipes))('%s is allowed by everything that reads it', (name) => {
+    configOf(recipe(name), vocabSize);
+    checkSchedule(trainerOptionsOf(recipe(name)).schedule);
+  });
+  it('a copy is handed out: changing it changes no recipe', () => {
+    recipe('small').steps = 1;
+    expect(recipe('small').steps).toBeGreaterThan(1);
+  });
+  it('refuses what makes no model', () => {
+    expect(() => recipe('large')).toThrow(/there is no "large"; there are small, notebook-yoco, notebook-transformer/);
+    expect(() => configOf({ ...recipe('small'), layers: 3 }, vocabSize)).toThrow(/layers is 3; .*give an even number/);
+    expect(() => configOf({ ...recipe('small'), model: 'gpt' as never }, vocabSize)).toThrow(/model is "gpt"; allowed: yoco, transformer/);
+    expect(() => configOf({ ...recipe('small'), heads: 5 }, vocabSize)).toThrow(/heads/);
+  });
+});
