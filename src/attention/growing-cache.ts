@@ -132,8 +132,24 @@ export class GrowingCache implements Memory {
   private whole(): { k: tf.Tensor3D; v: tf.Tensor3D } {
     const fresh = this.fresh ? [this.fresh.tensors] : [];
     const pages = this.pages.map(({ tensors }) => tensors);
-    const settled = pages.length > 0 ? [tf.concat(pages.map(({ vT }) => vT), 2).transpose<tf.Tensor3D>([0, 2, 1])] : [];
-    return { k: tf.concat([...pages, ...fresh].map(({ k }) => k), 1), v: tf.concat([...settled, ...fresh.map(({ v }) => v)], 1) };
+    const settled =
+      pages.length > 0
+        ? [
+            tf
+              .concat(
+                pages.map(({ vT }) => vT),
+                2,
+              )
+              .transpose<tf.Tensor3D>([0, 2, 1]),
+          ]
+        : [];
+    return {
+      k: tf.concat(
+        [...pages, ...fresh].map(({ k }) => k),
+        1,
+      ),
+      v: tf.concat([...settled, ...fresh.map(({ v }) => v)], 1),
+    };
   }
 
   private parts(): (Page | Fresh)[] {
@@ -168,7 +184,6 @@ export class GrowingCache implements Memory {
     this.fresh = undefined;
   }
 }
-
 
 /** Softmax over axis 1 of [·, n, G]. */
 const softmaxOverRows = (scores: tf.Tensor3D): tf.Tensor3D => tf.softmax(scores.transpose<tf.Tensor3D>([0, 2, 1])).transpose([0, 2, 1]);

@@ -21,7 +21,8 @@ export class RingCache implements Memory {
     readonly batch: number,
     readonly capacity: number,
   ) {
-    if (!Number.isInteger(capacity) || capacity < 0) throw new RangeError(`RingCache: capacity is ${capacity}; give a whole number of tokens, 0 or more.`);
+    if (!Number.isInteger(capacity) || capacity < 0)
+      throw new RangeError(`RingCache: capacity is ${capacity}; give a whole number of tokens, 0 or more.`);
   }
 
   get length(): number {

@@ -42,7 +42,9 @@ export function checkRule(where: string, sizes: { N: number; M: number; H: numbe
   if (options.causal === false && options.windowSize !== undefined)
     throw new RangeError(`${where}: windowSize is ${options.windowSize} without causal; a window here is a causal one.`);
   if (options.causal !== false && N > M)
-    throw new RangeError(`${where}: there are ${N} queries, but only ${M} keys; the last query stands at the last key, so the first would see nothing.`);
+    throw new RangeError(
+      `${where}: there are ${N} queries, but only ${M} keys; the last query stands at the last key, so the first would see nothing.`,
+    );
   if (options.windowSize !== undefined) checkCount(where, 'windowSize', options.windowSize, 'tokens, the token itself included');
   if (options.blockSize !== undefined) checkCount(where, 'blockSize', options.blockSize, 'queries');
 }
@@ -103,7 +105,14 @@ export function foldedAttention(q: tf.Tensor4D, k: tf.Tensor3D, v: tf.Tensor3D, 
           const dP = tf.matMul(dRows, timeSlice(valuesT, 2, firstKey, endKey));
           const PdP = P.mul<tf.Tensor3D>(dP);
           const dS = PdP.sub<tf.Tensor3D>(P.mul(PdP.sum(2, true)));
-          const full = (band: tf.Tensor3D): tf.Tensor3D => (endKey - firstKey === M ? band : band.pad([[0, 0], [firstKey, M - endKey], [0, 0]]));
+          const full = (band: tf.Tensor3D): tf.Tensor3D =>
+            endKey - firstKey === M
+              ? band
+              : band.pad([
+                  [0, 0],
+                  [firstKey, M - endKey],
+                  [0, 0],
+                ]);
           return [
             tf.matMul(dS, timeSlice(K, 1, firstKey, endKey)).mul<tf.Tensor3D>(scale),
             dK.add<tf.Tensor3D>(full(tf.matMul(dS, rows, true))),

@@ -5,7 +5,7 @@
  * from which the optimiser, the checkpoint and the parameter count are read; no layer needs code of its own for them.
  */
 import * as tf from '@tensorflow/tfjs';
-import { SeededRandom } from '../engine/random';
+import type { SeededRandom } from '../engine/random';
 
 /** `matrix`: held [in, out], stored on disk [out, in] as PyTorch does. `table` and `vector`: the same in both places. */
 export type ParameterKind = 'matrix' | 'table' | 'vector';

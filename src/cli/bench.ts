@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
-import { type EngineName, describeEngine, engineNames, useEngine } from '../engine/use-engine';
+import { describeEngine, type EngineName, engineNames, useEngine } from '../engine/use-engine';
 
 interface Options {
   only?: string[];
@@ -22,7 +22,10 @@ async function main(): Promise<void> {
     .option('--quick', 'fewer rounds: rough numbers in a fraction of the time')
     .option('--engine <name>', `the engine to measure: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`)
     .option('--json <file>', 'where the numbers are written', join('.cache', 'bench', 'latest.json'))
-    .addHelpText('after', `\nTables:\n${tables.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`).join('\n')}\n\nExample: npm run bench -- --only matmul --quick`)
+    .addHelpText(
+      'after',
+      `\nTables:\n${tables.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`).join('\n')}\n\nExample: npm run bench -- --only matmul --quick`,
+    )
     .parse()
     .opts<Options>();
   const unknown = options.only?.filter((name) => !known.includes(name)) ?? [];
@@ -38,7 +41,10 @@ async function main(): Promise<void> {
     results.push(result);
   }
   mkdirSync(dirname(options.json), { recursive: true });
-  writeFileSync(options.json, `${JSON.stringify({ engine: report, node: process.version, date: new Date().toISOString(), tables: results }, null, 2)}\n`);
+  writeFileSync(
+    options.json,
+    `${JSON.stringify({ engine: report, node: process.version, date: new Date().toISOString(), tables: results }, null, 2)}\n`,
+  );
   console.log(`Numbers as JSON: ${options.json}`);
 }
 

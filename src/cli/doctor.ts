@@ -14,7 +14,9 @@ async function main(): Promise<void> {
   const { command, found } = findPython();
   line('python', command ? found.at(-1)! : `none from 3.9 on (${found.join(', ') || 'nothing on the PATH'}): install python3, then npm start`);
   const ours = [join(root, '.venv', 'bin', 'jupyter'), join(root, '.venv', 'Scripts', 'jupyter.exe')].find((path) => existsSync(path));
-  const version = outputOf(ours ?? 'jupyter', ['lab', '--version'])?.split('\n').at(-1);
+  const version = outputOf(ours ?? 'jupyter', ['lab', '--version'])
+    ?.split('\n')
+    .at(-1);
   line('jupyterlab', version ? `${version}, ${ours ? 'in .venv' : 'of this machine'}` : 'not there yet: npm start installs it');
   const spec = existsSync(join(root, '.venv', 'share', 'jupyter', 'kernels', 'tslab', 'kernel.json'));
   const tslab = outputOf(process.execPath, [join(root, 'node_modules', 'tslab', 'bin', 'tslab'), '--version']);

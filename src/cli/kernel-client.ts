@@ -46,8 +46,15 @@ export class KernelClient {
     const key = randomUUID();
     const folder = mkdtempSync(join(tmpdir(), 'cache-once-kernel-'));
     const connection = {
-      transport: 'tcp', ip: '127.0.0.1', signature_scheme: 'hmac-sha256', key,
-      shell_port: shellPort, iopub_port: iopubPort, stdin_port: stdinPort, control_port: controlPort, hb_port: heartbeatPort,
+      transport: 'tcp',
+      ip: '127.0.0.1',
+      signature_scheme: 'hmac-sha256',
+      key,
+      shell_port: shellPort,
+      iopub_port: iopubPort,
+      stdin_port: stdinPort,
+      control_port: controlPort,
+      hb_port: heartbeatPort,
     };
     const file = join(folder, 'connection.json');
     writeFileSync(file, JSON.stringify(connection));
@@ -68,7 +75,14 @@ export class KernelClient {
   async execute(code: string, timeoutMs: number): Promise<CellResult> {
     const started = performance.now();
     const id = randomUUID();
-    const header = { msg_id: id, msg_type: 'execute_request', username: 'walkthrough', session: this.key, date: new Date().toISOString(), version: '5.3' };
+    const header = {
+      msg_id: id,
+      msg_type: 'execute_request',
+      username: 'walkthrough',
+      session: this.key,
+      date: new Date().toISOString(),
+      version: '5.3',
+    };
     await this.send(header, { code, silent: false, store_history: true, user_expressions: {}, allow_stdin: false, stop_on_error: true });
     const collect = async (): Promise<CellResult> => {
       const outputs: Output[] = [];
@@ -141,9 +155,13 @@ function addOutput(outputs: Output[], { header, content }: Message): void {
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((resolve) => {
-      const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
-    })),
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
   );
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));

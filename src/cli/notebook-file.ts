@@ -67,7 +67,12 @@ export function written(notebook: Notebook, fresh: Map<Cell, Output[]>): Noteboo
   });
   const metadata = {
     kernelspec: { display_name: 'TypeScript (cache-once)', language: 'typescript', name: 'tslab' },
-    language_info: { codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true }, file_extension: '.ts', mimetype: 'text/typescript', name: 'typescript' },
+    language_info: {
+      codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
+      file_extension: '.ts',
+      mimetype: 'text/typescript',
+      name: 'typescript',
+    },
   };
   return { cells, metadata, nbformat: 4, nbformat_minor: 5 };
 }

@@ -80,10 +80,16 @@ async function makeEnvironment(say: (line: string) => void): Promise<void> {
   const installed = await runQuietly(pip[0], [...pip[1]], (line) => {
     if (!line.startsWith('Collecting')) return;
     packages++;
-    if (process.stdout.isTTY) process.stdout.write(`\r  ${packages} packages: ${line.replace(/^Collecting /, '').slice(0, 50).padEnd(50)}`);
+    if (process.stdout.isTTY)
+      process.stdout.write(
+        `\r  ${packages} packages: ${line
+          .replace(/^Collecting /, '')
+          .slice(0, 50)
+          .padEnd(50)}`,
+      );
     else if (packages % 25 === 0) say(`  ${packages} packages`);
   });
-  if (process.stdout.isTTY) process.stdout.write('\r'.padEnd(75) + '\r');
+  if (process.stdout.isTTY) process.stdout.write(`${'\r'.padEnd(75)}\r`);
   if (installed.code !== 0)
     throw new Error(
       `JupyterLab could not be installed: ${installed.lines.filter((line) => /error/i.test(line)).at(-1) ?? installed.lines.at(-1)}. ` +

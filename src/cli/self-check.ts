@@ -12,9 +12,15 @@ const ALLOWED = 4e-6;
 export function selfCheck(): string {
   const rows = tf.tidy(() => [...retentionRows(), ...modelRows()]);
   const width = Math.max(...rows.map(([name]) => name.length));
-  const text = rows.map(([name, difference]) => `  ${difference <= ALLOWED ? '✓' : '✗'} ${name.padEnd(width)}  differ by ${difference.toExponential(1)} of the largest number`);
+  const text = rows.map(
+    ([name, difference]) =>
+      `  ${difference <= ALLOWED ? '✓' : '✗'} ${name.padEnd(width)}  differ by ${difference.toExponential(1)} of the largest number`,
+  );
   const wrong = rows.filter(([, difference]) => !(difference <= ALLOWED));
-  if (wrong.length > 0) throw new Error(`${text.join('\n')}\nThis engine does not compute what it should (allowed: ${ALLOWED}). Try another: CACHE_ONCE_ENGINE=cpu npm start`);
+  if (wrong.length > 0)
+    throw new Error(
+      `${text.join('\n')}\nThis engine does not compute what it should (allowed: ${ALLOWED}). Try another: CACHE_ONCE_ENGINE=cpu npm start`,
+    );
   return `self-check, allowed ${ALLOWED}\n${text.join('\n')}`;
 }
 

@@ -4,11 +4,12 @@
  * A headless browser draws each Plotly figure once and hands the picture back in the page's text. Only whoever saves
  * notebooks needs a browser; without one they are saved without pictures, and we say so.
  */
+
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawnSync } from 'node:child_process';
 import type { Output } from './kernel-client';
 import { outputOf } from './run-command';
 
@@ -26,11 +27,18 @@ export async function addPictures(outputs: Output[]): Promise<string | undefined
     const page = join(folder, 'page.html');
     writeFileSync(page, pageOf(figures.map(({ data }) => data![PLOTLY])));
     const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-    const { stdout } = spawnSync(browser, [...flags, `--user-data-dir=${folder}`, '--allow-file-access-from-files', '--virtual-time-budget=20000', '--dump-dom', `file://${page}`], {
-      encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 120_000,
-    });
+    const { stdout } = spawnSync(
+      browser,
+      [...flags, `--user-data-dir=${folder}`, '--allow-file-access-from-files', '--virtual-time-budget=20000', '--dump-dom', `file://${page}`],
+      {
+        encoding: 'utf8',
+        maxBuffer: 2 ** 28,
+        timeout: 120_000,
+      },
+    );
     const pictures = [...(stdout ?? '').matchAll(/<pre>data:image\/png;base64,([^<]+)<\/pre>/g)].map((match) => match[1]!);
-    if (pictures.length !== figures.length) return `the browser drew ${pictures.length} of ${figures.length} figures; they are saved without still pictures.`;
+    if (pictures.length !== figures.length)
+      return `the browser drew ${pictures.length} of ${figures.length} figures; they are saved without still pictures.`;
     figures.forEach(({ data }, i) => {
       data!['image/png'] = pictures[i]!;
     });

@@ -18,9 +18,13 @@ async function main(): Promise<void> {
   const report = join(folder, 'report.json');
   const steps: [string, string, string[]][] = [
     ['types', tool('typescript', 'tsc'), ['--noEmit']],
-    ['style', tool('@biomejs/biome', 'biome'), ['check', '--config-path=.config', '--error-on-warnings', '.']],
+    ['style', tool('@biomejs/biome', 'biome'), ['check', '--error-on-warnings', '.']],
     ['imports go down only', tool('dependency-cruiser', 'depcruise'), ['--config', '.config/dependency-cruiser.cjs', 'src']],
-    ['tests', tool('vitest'), ['run', '--config', 'test/vitest.config.ts', '--reporter=default', '--reporter=json', `--outputFile=${report}`, ...process.argv.slice(2)]],
+    [
+      'tests',
+      tool('vitest'),
+      ['run', '--config', 'test/vitest.config.ts', '--reporter=default', '--reporter=json', `--outputFile=${report}`, ...process.argv.slice(2)],
+    ],
   ];
   let failed = 0;
   process.chdir(root);

@@ -16,7 +16,11 @@ interface Options {
 }
 
 /** What is wrong with a notebook, cell by cell; empty if all is well. */
-export async function walk(path: string, timeoutMs: number, onCell: (done: number) => void): Promise<{ problems: string[]; fresh: Map<Cell, Output[]>; notebook: Notebook; slowest: number }> {
+export async function walk(
+  path: string,
+  timeoutMs: number,
+  onCell: (done: number) => void,
+): Promise<{ problems: string[]; fresh: Map<Cell, Output[]>; notebook: Notebook; slowest: number }> {
   const notebook = readNotebook(path);
   const kernel = await KernelClient.start((kernelSpec() as { argv: string[] }).argv);
   const fresh = new Map<Cell, Output[]>();
@@ -47,7 +51,11 @@ export async function walk(path: string, timeoutMs: number, onCell: (done: numbe
 
 /** A failed cell of this kernel leaves only a stream of errors; its reply tells the truth. */
 function failureOf({ status, outputs }: CellResult): string | undefined {
-  const complaint = outputs.filter(({ output_type, name }) => output_type === 'error' || name === 'stderr').map(textOf).join('').trim();
+  const complaint = outputs
+    .filter(({ output_type, name }) => output_type === 'error' || name === 'stderr')
+    .map(textOf)
+    .join('')
+    .trim();
   if (status === 'ok' && complaint === '') return undefined;
   return complaint.slice(0, 1500) || 'the kernel says so, without a reason';
 }
@@ -64,7 +72,9 @@ async function main(): Promise<void> {
   const timeoutMs = Number(options.timeout) * 1000;
   if (!(timeoutMs > 0)) throw new RangeError(`--timeout is ${options.timeout}; give a number of seconds above 0.`);
   if (!existsSync(options.dir)) throw new RangeError(`--dir: there is no folder ${options.dir}.`);
-  const all = readdirSync(options.dir).filter((name) => name.endsWith('.ipynb')).sort();
+  const all = readdirSync(options.dir)
+    .filter((name) => name.endsWith('.ipynb'))
+    .sort();
   const names = all.filter((name) => name.startsWith(options.only ?? ''));
   if (names.length === 0) throw new RangeError(`No notebook begins with ${options.only ?? 'anything'}; there are ${all.join(', ') || 'none'}.`);
 
@@ -84,7 +94,9 @@ async function main(): Promise<void> {
       if (said) console.log(`  ${said}`);
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
-    console.log(`${blocking.length === 0 ? '✓' : '✗'} ${relative(root, path)}: ${cells} cells in ${seconds} s, the slowest ${(slowest / 1000).toFixed(1)} s${options.write ? ', written' : ''}`);
+    console.log(
+      `${blocking.length === 0 ? '✓' : '✗'} ${relative(root, path)}: ${cells} cells in ${seconds} s, the slowest ${(slowest / 1000).toFixed(1)} s${options.write ? ', written' : ''}`,
+    );
     for (const problem of blocking) console.log(`  ${problem}`);
     if (blocking.length > 0) failed++;
   }

@@ -38,7 +38,10 @@ export function checkEqual(name: string, got: Numbers, want: Numbers, allowed = 
 export function compareGuess(guess: number[], computed: Numbers): void {
   const values = listOf(computed);
   const shown = values.map(rounded).join(', ');
-  if (guess.every((x) => x === 0)) return console.log(`no guess yet · computed ${shown}`);
+  if (guess.every((x) => x === 0)) {
+    console.log(`no guess yet · computed ${shown}`);
+    return;
+  }
   const right = values.filter((x, i) => Math.abs(x - (guess[i] ?? NaN)) <= 0.01 * Math.abs(x) + 1e-9).length;
   console.log(`${right} of ${values.length} right · you ${guess.map(rounded).join(', ')} · computed ${shown}`);
 }

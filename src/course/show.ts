@@ -21,12 +21,16 @@ function display(bundle: Bundle): void {
 function kernelWrite(): Write | undefined {
   const require = createRequire(join(process.cwd(), 'package.json'));
   const loaded = Object.keys(require.cache).find((path) => /tslab[\\/]dist[\\/]jupyter\.js$/.test(path));
-  return loaded ? ((require.cache[loaded]?.exports as { lastWriteDisplayData?: Write }).lastWriteDisplayData ?? undefined) : undefined;
+  const kernel = loaded === undefined ? undefined : (require.cache[loaded]?.exports as { lastWriteDisplayData?: Write | null } | undefined);
+  return kernel?.lastWriteDisplayData ?? undefined;
 }
 
 /** Draws a figure. */
 export function show({ data, layout, caption }: Figure): void {
-  display({ 'application/vnd.plotly.v1+json': { data, layout: { width: 760, height: 420, ...layout }, config: { responsive: true } }, 'text/plain': caption });
+  display({
+    'application/vnd.plotly.v1+json': { data, layout: { width: 760, height: 420, ...layout }, config: { responsive: true } },
+    'text/plain': caption,
+  });
 }
 
 export type Entry = string | number;
@@ -42,8 +46,19 @@ const escaped = (s: string): string => s.replace(/[&<>]/g, (c) => ({ '&': '&amp;
 export function showTable(head: string[], rows: Entry[][]): void {
   const cells = [head, ...rows.map((row) => row.map(text))];
   const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  const plain = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n');
-  const rowOf = (tag: string, row: string[]): string => `<tr>${row.map((cell) => `<${tag} style="text-align:left">${escaped(cell)}</${tag}>`).join('')}</tr>`;
-  const html = `<table><thead>${rowOf('th', cells[0]!)}</thead><tbody>${cells.slice(1).map((row) => rowOf('td', row)).join('')}</tbody></table>`;
+  const plain = cells
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+  const rowOf = (tag: string, row: string[]): string =>
+    `<tr>${row.map((cell) => `<${tag} style="text-align:left">${escaped(cell)}</${tag}>`).join('')}</tr>`;
+  const html = `<table><thead>${rowOf('th', cells[0]!)}</thead><tbody>${cells
+    .slice(1)
+    .map((row) => rowOf('td', row))
+    .join('')}</tbody></table>`;
   display({ 'text/html': html, 'text/plain': plain });
 }

@@ -14,6 +14,7 @@ export interface Ledger {
 
 /** The parts of TensorFlow.js that hear of every tensor's birth and end. Private as types, unchanged since version 1. */
 interface Registry {
+  readonly state: { numBytes: number; numDataBuffers: number; numTensors: number };
   trackTensor(tensor: tf.Tensor, backend: unknown): void;
   disposeTensor(tensor: tf.Tensor): void;
 }
@@ -21,13 +22,13 @@ const registry = tf.engine() as unknown as Registry;
 const { trackTensor, disposeTensor } = registry;
 const watchers = new Set<() => void>();
 /** Views alive now would be counted with their buffers, but at import there are hardly any. */
-let bytes = tf.memory().numBytes;
+let bytes = registry.state.numBytes;
 
 /** Does `step`, and books `size` bytes for each buffer that it brought to life (+) or ended (−). */
 function book(step: () => void, size: number): void {
-  const buffers = tf.memory().numDataBuffers;
+  const buffers = registry.state.numDataBuffers;
   step();
-  bytes += size * (tf.memory().numDataBuffers - buffers);
+  bytes += size * (registry.state.numDataBuffers - buffers);
 }
 const bytesOf = (tensor: tf.Tensor) => (tensor.dtype === 'string' ? 0 : tensor.size * tf.util.bytesPerElement(tensor.dtype));
 registry.trackTensor = (tensor, backend) => {
@@ -37,10 +38,10 @@ registry.trackTensor = (tensor, backend) => {
 registry.disposeTensor = (tensor) => book(() => disposeTensor.call(registry, tensor), bytesOf(tensor));
 
 /** What is alive now. */
-export const ledger = (): Ledger => ({ tensors: tf.memory().numTensors, bytes });
+export const ledger = (): Ledger => ({ tensors: registry.state.numTensors, bytes });
 
 /** Tensors that `work` leaves behind beyond what it returns; 0 for a function that cleans up. */
-export function leakedBy(work: () => tf.TensorContainer | void): number {
+export function leakedBy(work: () => tf.TensorContainer): number {
   const before = tf.memory().numTensors;
   const result = work();
   if (result) tf.dispose(result);
@@ -64,7 +65,7 @@ export function peakOf<T>(work: () => T): Peak<T> {
   const before = ledger();
   const peak = { ...before };
   const watch = () => {
-    peak.tensors = Math.max(peak.tensors, tf.memory().numTensors);
+    peak.tensors = Math.max(peak.tensors, registry.state.numTensors);
     peak.bytes = Math.max(peak.bytes, bytes);
   };
   watchers.add(watch);
@@ -77,7 +78,7 @@ export function peakOf<T>(work: () => T): Peak<T> {
 }
 
 /** Passes on what `work` returns. @throws Error if it leaves tensors behind that are not in its result. */
-export function guardLeaks<T extends tf.TensorContainer | void>(where: string, work: () => T): T {
+export function guardLeaks<T extends tf.TensorContainer>(where: string, work: () => T): T {
   const before = tf.memory().numTensors;
   const result = work();
   const returned = result ? tensorsIn(result) : 0;

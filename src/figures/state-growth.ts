@@ -20,9 +20,7 @@ export function stateGrowth(series: MemorySeries[], lengths: number[], title: st
   const longest = Math.max(...lengths);
   const all = series.flatMap(({ formula }) => lengths.map(formula));
   // Every 32-fold step: 1 KiB, 32 KiB, 1 MiB, … Plotly's own "1B" would be a billion bytes.
-  const steps = Array.from({ length: 10 }, (_, i) => 2 ** (5 * i)).filter(
-    (size) => size * 32 >= Math.min(...all) && size <= Math.max(...all) * 32,
-  );
+  const steps = Array.from({ length: 10 }, (_, i) => 2 ** (5 * i)).filter((size) => size * 32 >= Math.min(...all) && size <= Math.max(...all) * 32);
   return {
     data: series.flatMap(({ name, formula, measured = [], colour }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];

@@ -107,7 +107,9 @@ export function checkConfig<C extends ModelConfig>(config: C): C {
     if (c[field] !== undefined && !((c[field] as number) > 0 && Number.isFinite(c[field])))
       throw new RangeError(`${where}: ${field} is ${c[field]}; give a number above 0.`);
   if (config.windowSize !== undefined && !(Number.isInteger(config.windowSize) && config.windowSize >= 1))
-    throw new RangeError(`${where}: windowSize is ${config.windowSize}, but a window holds the token itself: give 1 or more (1024 in the paper's scaling runs).`);
+    throw new RangeError(
+      `${where}: windowSize is ${config.windowSize}, but a window holds the token itself: give 1 or more (1024 in the paper's scaling runs).`,
+    );
   checkDivides('kvHeads', config.kvHeads, 'heads', config.heads, 'heads / kvHeads query heads share one key/value head');
   if (config.kind === 'transformer') checkRotates('headDim', config.headDim);
   else checkYoco(config);

@@ -20,7 +20,8 @@ const refuse = (where: string, what: string): never => {
 
 /** @throws RangeError naming `where` and the tensor if anything in the file is not as the format says. */
 export function readSafetensors(bytes: Uint8Array, { where = 'safetensors' }: { where?: string } = {}): SafetensorsFile {
-  if (bytes.length < 8) refuse(where, `the file has ${bytes.length} bytes; a safetensors file begins with 8 that give the length of its header. Is it complete?`);
+  if (bytes.length < 8)
+    refuse(where, `the file has ${bytes.length} bytes; a safetensors file begins with 8 that give the length of its header. Is it complete?`);
   const announced = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   if (announced > BigInt(LONGEST_HEADER) || 8n + announced > BigInt(bytes.length))
     refuse(where, `the header is said to be ${announced} bytes long, but the file has ${bytes.length}. It is truncated, or no safetensors file.`);
@@ -34,7 +35,11 @@ export function readSafetensors(bytes: Uint8Array, { where = 'safetensors' }: { 
   // Tensors lie side by side: no byte belongs to two of them, none to nobody.
   let expected = 0;
   for (const { name, start, end } of [...entries].sort((a, b) => a.start - b.start || a.end - b.end)) {
-    if (start !== expected) refuse(where, `${name} begins at byte ${start} of the data, ${start < expected ? 'inside another tensor' : 'after a gap'}; it should begin at ${expected}.`);
+    if (start !== expected)
+      refuse(
+        where,
+        `${name} begins at byte ${start} of the data, ${start < expected ? 'inside another tensor' : 'after a gap'}; it should begin at ${expected}.`,
+      );
     expected = end;
   }
   if (expected !== dataLength) refuse(where, `the tensors take ${expected} bytes, but ${dataLength} follow the header.`);
@@ -72,15 +77,25 @@ function readMetadata(where: string, metadata: unknown): Record<string, string> 
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-function readEntry(where: string, name: string, entry: unknown, dataLength: number): Pick<StateTensor, 'dtype' | 'shape'> & { start: number; end: number } {
-  if (typeof entry !== 'object' || entry === null) refuse(where, `${name} is described by ${JSON.stringify(entry)}; it needs dtype, shape and data_offsets.`);
+function readEntry(
+  where: string,
+  name: string,
+  entry: unknown,
+  dataLength: number,
+): Pick<StateTensor, 'dtype' | 'shape'> & { start: number; end: number } {
+  if (typeof entry !== 'object' || entry === null)
+    refuse(where, `${name} is described by ${JSON.stringify(entry)}; it needs dtype, shape and data_offsets.`);
   const { dtype, shape, data_offsets: offsets } = entry as { dtype: unknown; shape: unknown; data_offsets: unknown };
-  if (dtype !== 'F32' && dtype !== 'I32') refuse(where, `${name} is ${JSON.stringify(dtype)}; this project reads F32 and I32. Convert the file to float32 first.`);
+  if (dtype !== 'F32' && dtype !== 'I32')
+    refuse(where, `${name} is ${JSON.stringify(dtype)}; this project reads F32 and I32. Convert the file to float32 first.`);
   const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
-  if (!Array.isArray(shape) || !shape.every(isSize)) refuse(where, `${name} has shape ${JSON.stringify(shape)}; a shape is a list of whole numbers, 0 or more.`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) refuse(where, `${name} has data_offsets ${JSON.stringify(offsets)}; two whole numbers are needed.`);
+  if (!Array.isArray(shape) || !shape.every(isSize))
+    refuse(where, `${name} has shape ${JSON.stringify(shape)}; a shape is a list of whole numbers, 0 or more.`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
+    refuse(where, `${name} has data_offsets ${JSON.stringify(offsets)}; two whole numbers are needed.`);
   const [start, end] = offsets as [number, number];
-  if (start > end || end > dataLength) refuse(where, `${name} lies at bytes ${start} to ${end}, but the data has ${dataLength}. The file is truncated or its header wrong.`);
+  if (start > end || end > dataLength)
+    refuse(where, `${name} lies at bytes ${start} to ${end}, but the data has ${dataLength}. The file is truncated or its header wrong.`);
   const needed = (shape as number[]).reduce((a, b) => a * b, 4);
   if (needed !== end - start) refuse(where, `${name} [${shape}] needs ${needed} bytes, its data_offsets give ${end - start}.`);
   return { dtype: dtype as 'F32' | 'I32', shape: shape as number[], start, end };

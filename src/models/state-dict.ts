@@ -39,7 +39,8 @@ export function loadStateDict(store: ParameterStore, dict: StateDict, { where = 
   const names = [...store.all().map(({ name }) => name), ...store.aliases.keys()];
   for (const name of names) if (!dict.has(name)) throw new RangeError(`${where}: ${name} is missing; the config asks for ${names.length} tensors.`);
   for (const name of dict.keys())
-    if (!names.includes(name)) throw new RangeError(`${where}: ${name} has no place in this config. Is it of another kind of model, or of more layers?`);
+    if (!names.includes(name))
+      throw new RangeError(`${where}: ${name} has no place in this config. Is it of another kind of model, or of more layers?`);
   const ready = names.map((name) => {
     const parameter = store.get(name)!;
     return { parameter, values: checked(where, name, parameter, dict.get(name)!) };

@@ -13,8 +13,7 @@ export function tokenTensor(where: string, tokens: Tokens): tf.Tensor2D {
   const N = tokens[0]?.length ?? 0;
   if (N === 0) throw new RangeError(`${where}: there are no tokens; give at least one sequence of at least one token.`);
   tokens.forEach((row, b) => {
-    if (row.length !== N)
-      throw new RangeError(`${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths.`);
+    if (row.length !== N) throw new RangeError(`${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths.`);
     row.forEach((id, n) => {
       if (!Number.isInteger(id)) throw new RangeError(`${where}: token ${n} of sequence ${b} is ${id}; ids are whole numbers.`);
     });

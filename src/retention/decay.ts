@@ -67,8 +67,7 @@ export function lowerTriangle(c: number): tf.Tensor2D {
  * on intermediate results.)
  */
 export function gateLogDecay<T extends tf.Tensor>(gateLogit: T, temperature: number): T {
-  if (!(temperature > 0))
-    throw new RangeError(`gateLogDecay: the temperature τ is ${temperature}; give a number above 0 (16 in the official code).`);
+  if (!(temperature > 0)) throw new RangeError(`gateLogDecay: the temperature τ is ${temperature}; give a number above 0 (16 in the official code).`);
   return tf.tidy(() => tf.softplus(gateLogit.neg()).div<T>(-temperature));
 }
 
@@ -81,8 +80,7 @@ export function retNetGammas(heads: number): number[] {
 /** The same γ at every token: logDecay [B,H,N] from one γ per head. The caller owns it. */
 export function fixedLogDecay(gammas: readonly number[], B: number, N: number): tf.Tensor3D {
   const refused = gammas.find((gamma) => !(gamma > 0 && gamma <= 1));
-  if (refused !== undefined)
-    throw new RangeError(`fixedLogDecay: a gamma is ${refused}; give numbers above 0 and at most 1 (1 forgets nothing).`);
+  if (refused !== undefined) throw new RangeError(`fixedLogDecay: a gamma is ${refused}; give numbers above 0 and at most 1 (1 forgets nothing).`);
   return tf.tidy(() => {
     const perHead = tf.tensor3d(gammas.map(Math.log), [1, gammas.length, 1]);
     return perHead.tile([B, 1, N]);

@@ -42,10 +42,7 @@ export const byDefinition = ({ q, k, v, logDecay }: OneHead, { from = 1, to = 0 
  * The same numbers one token at a time, S_n = γ_n S_{n−1} + k_nᵀ v_n and out_n = q_n S_n, and the state [Dk][Dv] that
  * remains. A sequence can be continued: what went before is in `initialState`.
  */
-export function recurrenceByDefinition(
-  { q, k, v, logDecay }: OneHead,
-  initialState?: number[][],
-): { output: number[][]; state: number[][] } {
+export function recurrenceByDefinition({ q, k, v, logDecay }: OneHead, initialState?: number[][]): { output: number[][]; state: number[][] } {
   let S = initialState ?? k[0]!.map(() => v[0]!.map(() => 0));
   const output = q.map((qn, n) => {
     const gamma = Math.exp(logDecay[n]!);

@@ -126,8 +126,7 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   private compute(x: tf.Tensor3D, memory?: RetentionState): GatedRetentionSteps {
     const { dim, heads, keyScale, ropeTheta, rotaryFrequencies, normEps, form, chunkSize } = this.options;
     const { N } = checkPiece('GatedRetention', x, dim, memory);
-    const turn = (y: tf.Tensor4D) =>
-      rotary(y, memory?.length ?? 0, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
+    const turn = (y: tf.Tensor4D) => rotary(y, memory?.length ?? 0, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
 
     const rotatedQ = splitHeads(this.q.apply(x), heads, turn);
     const rotatedK = splitHeads(this.k.apply(x), heads, turn);

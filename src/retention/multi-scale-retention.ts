@@ -83,13 +83,10 @@ export class MultiScaleRetention implements TokenMixer<RetentionState> {
     formNamed('MultiScaleRetention', forms, form);
     checkCount('MultiScaleRetention', 'chunkSize', chunkSize, 'tokens');
     if (!Number.isInteger(dim / heads) || (dim / heads) % 2 !== 0)
-      throw new RangeError(
-        `MultiScaleRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of key features.`,
-      );
+      throw new RangeError(`MultiScaleRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of key features.`);
     if (!Number.isInteger(valueDim / heads) || valueDim < heads)
       throw new RangeError(`MultiScaleRetention: valueDim is ${valueDim} and heads is ${heads}; heads must divide valueDim.`);
-    if (gammas.length !== heads)
-      throw new RangeError(`MultiScaleRetention: there are ${gammas.length} gammas for ${heads} heads; give one each.`);
+    if (gammas.length !== heads) throw new RangeError(`MultiScaleRetention: there are ${gammas.length} gammas for ${heads} heads; give one each.`);
     this.q = new Linear(scope.within('q_proj'), dim, dim, inner);
     this.k = new Linear(scope.within('k_proj'), dim, dim, inner);
     this.v = new Linear(scope.within('v_proj'), dim, valueDim, inner);

@@ -82,12 +82,19 @@ export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 50
   }));
 }
 
-export async function runTable(table: Table, options: Setting & { progress?: { write(text: string): unknown } }): Promise<TableResult> {
+/** On a terminal, progress writes over itself; in a file, it is one line per row. */
+const clearLine = '\r\x1b[K';
+
+export async function runTable(
+  table: Table,
+  options: Setting & { progress?: { isTTY?: boolean; write(text: string): unknown } },
+): Promise<TableResult> {
   const makers = table.rows(options);
   const rows: TableResult['rows'] = [];
   for (const [i, make] of makers.entries()) {
     const row = make();
-    options.progress?.write(`\r\x1b[K${table.name} ${i + 1}/${makers.length}: ${row.name}`);
+    const progress = `${table.name} ${i + 1}/${makers.length}: ${row.name}`;
+    options.progress?.write(options.progress.isTTY ? `${clearLine}${progress}` : `${progress}\n`);
     try {
       rows.push({ name: row.name, measured: takeTurns(row.rivals, options.quick ? { rounds: 3, budgetMs: 500 } : {}) });
     } finally {
@@ -95,7 +102,7 @@ export async function runTable(table: Table, options: Setting & { progress?: { w
     }
     await tf.nextFrame();
   }
-  options.progress?.write('\r\x1b[K');
+  if (options.progress?.isTTY) options.progress.write(clearLine);
   return { name: table.name, title: table.title, note: table.note, rows };
 }
 
@@ -113,6 +120,10 @@ export function formatTable({ title, note, rows }: TableResult): string {
   );
   const header = ['', '', 'median', 'rate', 'time / first'];
   const widths = header.map((head, column) => Math.max(head.length, ...cells.map((cell) => cell[column]!.length)));
-  const line = (cell: string[]) => cell.map((text, i) => (i < 2 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join('  ').trimEnd();
+  const line = (cell: string[]) =>
+    cell
+      .map((text, i) => (i < 2 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!)))
+      .join('  ')
+      .trimEnd();
   return [title, ...(note ? [note] : []), line(header), ...cells.map(line)].join('\n');
 }

@@ -28,9 +28,16 @@ export const movingTable: Table = {
     () => moving('stack pairs (rotary)', [1, 1024, 4, 32], (x) => tf.stack([x, x], -1)),
     () => moving('repeat heads', [1, 1024, 2, 1, 64], (x) => x.tile([1, 1, 1, 4, 1])),
     () => {
-      const ids = tf.tensor1d(Int32Array.from({ length: 2048 }, (_, i) => (i * 31) % 1024), 'int32');
+      const ids = tf.tensor1d(
+        Int32Array.from({ length: 2048 }, (_, i) => (i * 31) % 1024),
+        'int32',
+      );
       const row = moving('look up 2048 rows', [1024, 64], (x) => tf.gather(x, ids));
-      return { ...row, dispose: () => (row.dispose?.(), ids.dispose()) };
+      const dispose = () => {
+        row.dispose?.();
+        ids.dispose();
+      };
+      return { ...row, dispose };
     },
   ],
 };

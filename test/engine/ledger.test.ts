@@ -40,7 +40,14 @@ describe('the ledger', () => {
 
 describe('peakOf', () => {
   it('sees the worst moment, which is over when the work ends', () => {
-    const { result, before, peak, needed } = peakOf(() => tf.tidy(() => tf.zeros([1000]).concat(tf.zeros([1000])).sum()));
+    const { result, before, peak, needed } = peakOf(() =>
+      tf.tidy(() =>
+        tf
+          .zeros([1000])
+          .concat(tf.zeros([1000]))
+          .sum(),
+      ),
+    );
     expect(needed.bytes).toBeGreaterThanOrEqual(16_000); // two halves and the whole
     expect(needed.bytes).toBeLessThan(16_100);
     expect(peak.tensors).toBe(before.tensors + needed.tensors);
@@ -78,9 +85,10 @@ describe('guardLeaks', () => {
   });
   it('says who left how many', () => {
     const left: tf.Tensor[] = [];
-    expect(() => guardLeaks('careless', () => (left.push(tf.ones([1]), tf.ones([1])), tf.dispose([]), undefined))).toThrow(
-      'careless: 2 tensors left behind beyond the 0 returned; use tf.tidy or dispose().',
-    );
+    const careless = () => {
+      left.push(tf.ones([1]), tf.ones([1]));
+    };
+    expect(() => guardLeaks('careless', careless)).toThrow('careless: 2 tensors left behind beyond the 0 returned; use tf.tidy or dispose().');
     tf.dispose(left);
   });
 });

@@ -55,10 +55,7 @@ function byDefinition(a: tf.Tensor, b: tf.Tensor, { M, K, N, transposeA, transpo
 
 function draw({ batchA, batchB, M, K, N, transposeA, transposeB }: Shapes, seed = 1): [tf.Tensor, tf.Tensor] {
   const random = new SeededRandom(seed);
-  return [
-    normal(random, [...batchA, ...(transposeA ? [K, M] : [M, K])]),
-    normal(random, [...batchB, ...(transposeB ? [N, K] : [K, N])]),
-  ];
+  return [normal(random, [...batchA, ...(transposeA ? [K, M] : [M, K])]), normal(random, [...batchB, ...(transposeB ? [N, K] : [K, N])])];
 }
 
 const check = (shapes: Shapes, seed = 1) =>
@@ -74,14 +71,29 @@ const size = fc.integer({ min: 1, max: 21 });
 const batches = fc.constantFrom<[number[], number[]]>(
   [[], []],
   [[3], [3]],
-  [[2, 3], [2, 3]],
+  [
+    [2, 3],
+    [2, 3],
+  ],
   [[4], []],
   [[], [4]],
   [[1], [5]],
-  [[2, 4], [2, 1]],
-  [[2, 1], [2, 4]],
-  [[2, 1, 2], [3, 1]],
-  [[1, 3], [2, 1]],
+  [
+    [2, 4],
+    [2, 1],
+  ],
+  [
+    [2, 1],
+    [2, 4],
+  ],
+  [
+    [2, 1, 2],
+    [3, 1],
+  ],
+  [
+    [1, 3],
+    [2, 1],
+  ],
 );
 const shapes = fc
   .record({ batch: batches, M: size, K: size, N: size, transposeA: fc.boolean(), transposeB: fc.boolean() })
@@ -117,7 +129,10 @@ describe.each(['wasm', 'cpu'] as const)('a matrix product on %s', (engine) => {
             return product.mul(normal(new SeededRandom(seed + 1), product.shape)).sum();
           };
           const gradients = tf.grads(loss as unknown as (...x: tf.Tensor[]) => tf.Tensor)([a, b]);
-          for (const [i, [x, other]] of [[a, b], [b, a]].entries()) {
+          for (const [i, [x, other]] of [
+            [a, b],
+            [b, a],
+          ].entries()) {
             expect(gradients[i]!.shape).toEqual(x!.shape);
             const step = normal(new SeededRandom(seed + 2), x!.shape);
             const want = i === 0 ? loss(step, other!) : loss(other!, step);
@@ -200,7 +215,19 @@ describe('the fast product on wasm', () => {
 
 describe('broadcastPairs', () => {
   it('lines axes up from the right, as on paper', () => {
-    expect(broadcastPairs('x', [2, 1], [3])).toEqual({ shape: [2, 3], pairs: [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]], aCount: 2, bCount: 3 });
+    expect(broadcastPairs('x', [2, 1], [3])).toEqual({
+      shape: [2, 3],
+      pairs: [
+        [0, 0],
+        [0, 1],
+        [0, 2],
+        [1, 0],
+        [1, 1],
+        [1, 2],
+      ],
+      aCount: 2,
+      bCount: 3,
+    });
   });
   it('refuses axes that do not fit', () => {
     expect(() => broadcastPairs('matMul', [2], [3])).toThrow('matMul: the batch axes [2] and [3] do not fit: 2 against 3.');

@@ -22,7 +22,10 @@ describe('where the wasm engine cannot hold what is asked', () => {
     const kept = tf.zeros([1024, 1024]);
     const before = limitEngineMemory(tf.memory().numBytes + 2 ** 20);
     try {
-      refused(() => tf.fill([1024, 1024], 1), /cannot hold 4 MB more: its tensors hold 4 MB of at most 5 MB.*Work in smaller pieces.*CACHE_ONCE_ENGINE=native/s);
+      refused(
+        () => tf.fill([1024, 1024], 1),
+        /cannot hold 4 MB more: its tensors hold 4 MB of at most 5 MB.*Work in smaller pieces.*CACHE_ONCE_ENGINE=native/s,
+      );
     } finally {
       limitEngineMemory(before);
       kept.dispose();
@@ -47,7 +50,6 @@ describe('where the wasm engine cannot hold what is asked', () => {
   it('some 3 GB can be held, and what comes after is refused without harm', () => {
     const backend = tf.backend() as unknown as WasmBackend;
     const reserved: tf.TensorInfo[] = []; // taken, never touched: no gigabyte is really written
-    const release = () => reserved.splice(0).forEach(({ dataId }) => backend.disposeData(dataId));
     try {
       for (const megabytes of [1000, 1000, 600]) reserved.push(backend.makeOutput([megabytes * 2 ** 18], 'float32'));
       refused(() => tf.matMul(tf.ones([16384, 1]), tf.ones([1, 16384])), /cannot hold 1024 MB more: .* of at most 3071 MB/);
@@ -62,7 +64,7 @@ describe('where the wasm engine cannot hold what is asked', () => {
         }
       }).toThrow(OutOfEngineMemory);
     } finally {
-      release();
+      for (const { dataId } of reserved) backend.disposeData(dataId);
     }
     stillComputes();
   });

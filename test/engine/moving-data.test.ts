@@ -19,7 +19,8 @@ const axes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength:
 
 /** The element of x at `index`, by the definition of row-major order. */
 const at = (shape: number[], index: number[]) => index.reduce((flat, i, axis) => flat * shape[axis]! + i, 0);
-const indicesOf = (shape: number[]): number[][] => shape.reduce<number[][]>((all, n) => all.flatMap((i) => Array.from({ length: n }, (_, j) => [...i, j])), [[]]);
+const indicesOf = (shape: number[]): number[][] =>
+  shape.reduce<number[][]>((all, n) => all.flatMap((i) => Array.from({ length: n }, (_, j) => [...i, j])), [[]]);
 /** What `x` of counting numbers must become if out[index] = x[source(index)]. */
 const moved = (from: number[], to: number[], source: (index: number[]) => number[]) => indicesOf(to).map((index) => at(from, source(index)));
 const expectMoved = (got: tf.Tensor, shape: number[], want: number[]) => {
@@ -36,7 +37,11 @@ describe('moving numbers on wasm is its definition', () => {
           const begin = shape.map((n) => next() % n);
           const size = shape.map((n, i) => (n - begin[i]! === 1 ? 1 : 1 + (next() % (n - begin[i]!))));
           const x = counting(shape, whole ? 'int32' : 'float32');
-          expectMoved(x.slice(begin, size), size, moved(shape, size, (index) => index.map((i, a) => i + begin[a]!)));
+          expectMoved(
+            x.slice(begin, size),
+            size,
+            moved(shape, size, (index) => index.map((i, a) => i + begin[a]!)),
+          );
         }),
       ),
     );
@@ -50,7 +55,11 @@ describe('moving numbers on wasm is its definition', () => {
           const pieces = tf.split(counting(shape), [first, shape[axis]! - first], axis);
           const sizes = [first, shape[axis]! - first].map((n) => shape.map((m, a) => (a === axis ? n : m)));
           for (const [p, start] of [0, first].entries())
-            expectMoved(pieces[p]!, sizes[p]!, moved(shape, sizes[p]!, (index) => index.map((i, a) => (a === axis ? i + start : i))));
+            expectMoved(
+              pieces[p]!,
+              sizes[p]!,
+              moved(shape, sizes[p]!, (index) => index.map((i, a) => (a === axis ? i + start : i))),
+            );
         }),
       ),
     );
@@ -61,16 +70,32 @@ describe('moving numbers on wasm is its definition', () => {
         tf.tidy(() => {
           const perm = shape.map((_, a) => a).sort((a, b) => ((a * 7919 + seed) % 31) - ((b * 7919 + seed) % 31));
           const out = perm.map((a) => shape[a]!);
-          expectMoved(counting(shape).transpose(perm), out, moved(shape, out, (index) => shape.map((_, a) => index[perm.indexOf(a)]!)));
+          expectMoved(
+            counting(shape).transpose(perm),
+            out,
+            moved(shape, out, (index) => shape.map((_, a) => index[perm.indexOf(a)]!)),
+          );
         }),
       ),
     );
   });
   it.each([
-    [[300, 257], [1, 0]],
-    [[2, 301, 259], [0, 2, 1]],
-    [[2, 256, 4, 64], [0, 2, 3, 1]],
-    [[3, 70, 20, 50], [0, 3, 1, 2]],
+    [
+      [300, 257],
+      [1, 0],
+    ],
+    [
+      [2, 301, 259],
+      [0, 2, 1],
+    ],
+    [
+      [2, 256, 4, 64],
+      [0, 2, 3, 1],
+    ],
+    [
+      [3, 70, 20, 50],
+      [0, 3, 1, 2],
+    ],
   ])('transpose of a large [%j] by [%j]: the same as stock', (shape, perm) => {
     tf.tidy(() => {
       const x = counting(shape);
@@ -86,7 +111,14 @@ describe('moving numbers on wasm is its definition', () => {
     for (let rows = 1; rows < 11; rows++)
       for (let columns = 1; columns < 11; columns++) {
         const to = new Uint32Array(rows * columns + 2).fill(7);
-        flip(to, 1, Uint32Array.from({ length: rows * columns }, (_, i) => i + 100), 0, rows, columns);
+        flip(
+          to,
+          1,
+          Uint32Array.from({ length: rows * columns }, (_, i) => i + 100),
+          0,
+          rows,
+          columns,
+        );
         const want = indicesOf([columns, rows]).map(([c, r]) => 100 + r! * columns + c!);
         expect(Array.from(to)).toEqual([7, ...want, 7]);
       }
@@ -100,10 +132,34 @@ describe('moving numbers on wasm is its definition', () => {
           const [x, y] = [counting(shape), counting(wider).add(1000)];
           const joined = tf.concat([x, y], axis);
           const n = shape[axis]!;
-          expectClose(tf.slice(joined, shape.map(() => 0), shape), x, exactly, 'first part');
-          expectClose(tf.slice(joined, shape.map((_, a) => (a === axis ? n : 0)), wider), y, exactly, 'second part');
+          expectClose(
+            tf.slice(
+              joined,
+              shape.map(() => 0),
+              shape,
+            ),
+            x,
+            exactly,
+            'first part',
+          );
+          expectClose(
+            tf.slice(
+              joined,
+              shape.map((_, a) => (a === axis ? n : 0)),
+              wider,
+            ),
+            y,
+            exactly,
+            'second part',
+          );
           const out = [...shape.slice(0, axis + 1), 2, ...shape.slice(axis + 1)];
-          const want = indicesOf(out).map((index) => at(shape, index.filter((_, a) => a !== axis + 1)) * (index[axis + 1] ? 2 : 1));
+          const want = indicesOf(out).map(
+            (index) =>
+              at(
+                shape,
+                index.filter((_, a) => a !== axis + 1),
+              ) * (index[axis + 1] ? 2 : 1),
+          );
           expectMoved(tf.stack([x, x.mul(2)], axis + 1), out, want);
         }),
       ),
@@ -115,7 +171,11 @@ describe('moving numbers on wasm is its definition', () => {
         tf.tidy(() => {
           const reps = shape.map(() => stream.next().value as number);
           const out = shape.map((n, a) => n * reps[a]!);
-          expectMoved(counting(shape).tile(reps), out, moved(shape, out, (index) => index.map((i, a) => i % shape[a]!)));
+          expectMoved(
+            counting(shape).tile(reps),
+            out,
+            moved(shape, out, (index) => index.map((i, a) => i % shape[a]!)),
+          );
         }),
       ),
     );
@@ -135,8 +195,21 @@ describe('moving numbers on wasm is its definition', () => {
   });
   it('unsortedSegmentSum: out[id[i]] += x[i]; a negative id is dropped', () => {
     tf.tidy(() => {
-      const got = tf.unsortedSegmentSum(tf.tensor2d([[1, 2], [10, 20], [100, 200], [7, 7]]), tf.tensor1d([2, 0, 2, -1], 'int32'), 3);
-      expect(got.arraySync()).toEqual([[10, 20], [0, 0], [101, 202]]);
+      const got = tf.unsortedSegmentSum(
+        tf.tensor2d([
+          [1, 2],
+          [10, 20],
+          [100, 200],
+          [7, 7],
+        ]),
+        tf.tensor1d([2, 0, 2, -1], 'int32'),
+        3,
+      );
+      expect(got.arraySync()).toEqual([
+        [10, 20],
+        [0, 0],
+        [101, 202],
+      ]);
     });
   });
   it('leaves nothing behind', () => {
@@ -173,9 +246,23 @@ describe('what a wrong index says', () => {
 describe('the gradient of looking up', () => {
   it('adds up what each row was used for', () => {
     tf.tidy(() => {
-      const weights = tf.tensor2d([[1, 2], [3, 4], [5, 6]]);
-      const gradient = tf.grad((table: tf.Tensor) => tf.gather(table, tf.tensor1d([2, 0, 2], 'int32')).mul(weights).sum());
-      expect(gradient(tf.zeros([4, 2])).arraySync()).toEqual([[3, 4], [0, 0], [6, 8], [0, 0]]);
+      const weights = tf.tensor2d([
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ]);
+      const gradient = tf.grad((table: tf.Tensor) =>
+        tf
+          .gather(table, tf.tensor1d([2, 0, 2], 'int32'))
+          .mul(weights)
+          .sum(),
+      );
+      expect(gradient(tf.zeros([4, 2])).arraySync()).toEqual([
+        [3, 4],
+        [0, 0],
+        [6, 8],
+        [0, 0],
+      ]);
     });
   });
   it('stock wasm has no kernel for it', () => {

@@ -43,14 +43,17 @@ describe('useEngine', () => {
     x.dispose();
   });
   it('refuses an unknown name with the names it knows', async () => {
-    await expect(useEngine('cuda' as EngineName)).rejects.toThrow("useEngine: the name is 'cuda'; allowed: gpu, native, webgpu, wasm, cpu, or nothing");
+    await expect(useEngine('cuda' as EngineName)).rejects.toThrow(
+      "useEngine: the name is 'cuda'; allowed: gpu, native, webgpu, wasm, cpu, or nothing",
+    );
     process.env.CACHE_ONCE_ENGINE = 'fast';
     await expect(useEngine()).rejects.toThrow("CACHE_ONCE_ENGINE is 'fast'; allowed:");
   });
   it('an engine asked for by name that does not work says why and what to do, and the old one stays', async () => {
     await useEngine('cpu');
     const findings = await useEngine().then(({ passedOver }) => passedOver);
-    for (const { name } of findings) await expect(useEngine(name)).rejects.toThrow(new RegExp(`The ${name} engine was asked for.*(Run|needs|Install)`, 's'));
+    for (const { name } of findings)
+      await expect(useEngine(name)).rejects.toThrow(new RegExp(`The ${name} engine was asked for.*(Run|needs|Install)`, 's'));
     expect(['wasm', 'cpu', 'tensorflow', 'webgpu']).toContain(tf.getBackend());
   });
   it('the cpu engine prints no banner', async () => {

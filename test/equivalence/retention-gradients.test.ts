@@ -95,8 +95,7 @@ function centralDifferences(inputs: DrawnInputs): number[][] {
   const { a, b } = lossWeights(inputs);
   const [A, S] = [a.arraySync(), b.arraySync()];
   const heads = perHead(inputs);
-  const weighted = (x: number[][], w: number[][]) =>
-    x.reduce((sum, row, i) => sum + row.reduce((s, value, j) => s + value * w[i]![j]!, 0), 0);
+  const weighted = (x: number[][], w: number[][]) => x.reduce((sum, row, i) => sum + row.reduce((s, value, j) => s + value * w[i]![j]!, 0), 0);
   return asList(inputs).map((_, which) =>
     heads.flatMap((row, h0) =>
       row.flatMap((head, h1) => {

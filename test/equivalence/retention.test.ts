@@ -177,9 +177,7 @@ describe('manners', () => {
     expect(leakedBy(() => ({ ...form(inputs, { initialState: inputs.initialState, chunkSize: 4 }) }))).toBe(0);
     expect(() => form({ ...inputs, k: inputs.q.slice([0, 0, 0, 0], [-1, -1, 8, -1]) })).toThrow(/N is 9 in q, but 8 in k \[1,1,8,3\]/);
     expect(tf.memory().numTensors).toBe(held + 1); // the slice above
-    expect(() => form({ ...inputs, logDecay: inputs.q as unknown as tf.Tensor3D })).toThrow(
-      /logDecay has shape \[1,1,9,3\], but needs 3 axes/,
-    );
+    expect(() => form({ ...inputs, logDecay: inputs.q as unknown as tf.Tensor3D })).toThrow(/logDecay has shape \[1,1,9,3\], but needs 3 axes/);
     expect(() => form(inputs, { initialState: inputs.q })).toThrow(/initialState/);
     expect(tf.memory().numTensors).toBe(held + 1);
   });

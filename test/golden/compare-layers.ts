@@ -35,14 +35,26 @@ export function compareGateRetention(file: GoldenFile, c: string): void {
   for (const form of Object.keys(forms) as RetentionFormName[]) {
     const store = new ParameterStore();
     const layer = new GatedRetention(scopeOf(store), {
-      dim: file.number(`${c}.dim`), heads: file.number(`${c}.n_self_heads`), ropeTheta: file.number(`${c}.rope_theta`),
-      normEps: file.number(`${c}.norm_eps`), gateTemperature: file.number(`${c}.gate_logit_normalizer`), form, chunkSize: 5,
+      dim: file.number(`${c}.dim`),
+      heads: file.number(`${c}.n_self_heads`),
+      ropeTheta: file.number(`${c}.rope_theta`),
+      normEps: file.number(`${c}.norm_eps`),
+      gateTemperature: file.number(`${c}.gate_logit_normalizer`),
+      form,
+      chunkSize: 5,
     });
     loadStateDict(store, weights, { where: c });
     const steps = layer.explain(x);
     const intermediates: Record<string, tf.Tensor> = {
-      out: steps.out, q_rot: steps.rotatedQ, k_rot: steps.rotatedK, v: steps.v, log_gate: steps.logDecay,
-      retention: steps.retention, normed: steps.normed, gate_branch: steps.outputGate, gated: steps.gated,
+      out: steps.out,
+      q_rot: steps.rotatedQ,
+      k_rot: steps.rotatedK,
+      v: steps.v,
+      log_gate: steps.logDecay,
+      retention: steps.retention,
+      normed: steps.normed,
+      gate_branch: steps.outputGate,
+      gated: steps.gated,
     };
     for (const [name, got] of Object.entries(intermediates)) if (file.has(`${c}/${name}`)) file.compare(`${c}/${name}`, got);
     const states: tf.Tensor[] = [];
@@ -60,7 +72,9 @@ export function compareSlidingWindow(file: GoldenFile, c: string): void {
   const x = file.input<tf.Tensor3D>(`${c}/x`);
   const store = new ParameterStore();
   const layer = new SlidingWindowAttention(scopeOf(store), {
-    dim: file.number(`${c}.dim`), heads: file.number(`${c}.n_self_heads`), windowSize: file.number(`${c}.sliding_window`),
+    dim: file.number(`${c}.dim`),
+    heads: file.number(`${c}.n_self_heads`),
+    windowSize: file.number(`${c}.sliding_window`),
     rotary: { ...YOCO_ROTARY, theta: file.number(`${c}.rope_theta`) },
   });
   loadStateDict(store, file.weights(`${c}/weights/`), { where: c });
@@ -79,10 +93,13 @@ export function compareCrossAttention(file: GoldenFile, c: string): void {
   const value = file.input<tf.Tensor4D>(`${c}/value`);
   const [B, N] = x.shape;
   const M = key.shape[1];
-  if (file.number(`${c}.start_pos`) !== M - N) throw new Error(`${file.path}: ${c} starts at ${file.meta(`${c}.start_pos`)}, but its queries are no last ones.`);
+  if (file.number(`${c}.start_pos`) !== M - N)
+    throw new Error(`${file.path}: ${c} starts at ${file.meta(`${c}.start_pos`)}, but its queries are no last ones.`);
   const store = new ParameterStore();
   const layer = new CrossAttention(scopeOf(store), {
-    dim: file.number(`${c}.dim`), heads: file.number(`${c}.n_attn_heads`), kvHeads: file.number(`${c}.n_attn_kv_heads`),
+    dim: file.number(`${c}.dim`),
+    heads: file.number(`${c}.n_attn_heads`),
+    kvHeads: file.number(`${c}.n_attn_kv_heads`),
     rotary: { ...YOCO_ROTARY, theta: file.number(`${c}.rope_theta`) },
   });
   loadStateDict(store, file.weights(`${c}/weights/`), { where: c });

@@ -12,18 +12,37 @@ import type { GoldenFile } from './golden-file';
 export function configOf(file: GoldenFile, c: string): ModelConfig {
   const n = (key: string) => file.number(`config.${key}`);
   const common = {
-    vocabSize: n('vocab_size'), dim: n('dim'), ffnDim: n('hidden_dim'), normEps: n('norm_eps'), ropeTheta: n('rope_theta'),
+    vocabSize: n('vocab_size'),
+    dim: n('dim'),
+    ffnDim: n('hidden_dim'),
+    normEps: n('norm_eps'),
+    ropeTheta: n('rope_theta'),
     tiedEmbeddings: file.meta('config.tied_embeddings') === 'true',
   };
   const window = file.meta(`${c}.sliding_window`);
   const windowSize = window === 'none' ? {} : { windowSize: Number(window) };
   const model = file.meta('config.model');
   if (model === 'transformer')
-    return transformerConfig({ ...common, ...windowSize, layers: n('n_layers'), heads: n('n_heads'), kvHeads: n('n_kv_heads'), headDim: n('head_dim') });
+    return transformerConfig({
+      ...common,
+      ...windowSize,
+      layers: n('n_layers'),
+      heads: n('n_heads'),
+      kvHeads: n('n_kv_heads'),
+      headDim: n('head_dim'),
+    });
   if (model !== 'yoco') throw new Error(`${file.path}: config.model is the unknown ${model}.`);
   const half = n('n_layers') / 2;
   const mixer = window === 'none' ? { gateTemperature: n('gate_logit_normalizer') } : { selfDecoder: 'sliding-window' as const, ...windowSize };
-  return yocoConfig({ ...common, ...mixer, selfLayers: half, crossLayers: half, selfHeads: n('n_self_heads'), heads: n('n_attn_heads'), kvHeads: n('n_attn_kv_heads') });
+  return yocoConfig({
+    ...common,
+    ...mixer,
+    selfLayers: half,
+    crossLayers: half,
+    selfHeads: n('n_self_heads'),
+    heads: n('n_attn_heads'),
+    kvHeads: n('n_attn_kv_heads'),
+  });
 }
 
 export function compareModel(file: GoldenFile, c: string, build: (config: ModelConfig) => LanguageModel = (config) => createModel(config)): void {
@@ -52,12 +71,21 @@ function compareDecoding(file: GoldenFile, c: string, name: string, model: Langu
   const cache = model.newCache(tokens.length);
   let position = 0;
   for (const size of file.list(`${c}.gen.${name}.segments`)) {
-    model.prefill(tokens.map((row) => row.slice(position, position + size)), cache);
+    model.prefill(
+      tokens.map((row) => row.slice(position, position + size)),
+      cache,
+    );
     position += size;
     compareCache(file, `${c}/gen/${name}/cache_after_${position}/`, cache);
   }
-  if (position !== file.number(`${c}.gen.${name}.decode_from`)) throw new Error(`${file.path}: ${c} ${name}: decode_from is not where the segments end.`);
-  const logits = tokens[0]!.slice(position).map((_, i) => model.step(tokens.map((row) => row[position + i]!), cache));
+  if (position !== file.number(`${c}.gen.${name}.decode_from`))
+    throw new Error(`${file.path}: ${c} ${name}: decode_from is not where the segments end.`);
+  const logits = tokens[0]!.slice(position).map((_, i) =>
+    model.step(
+      tokens.map((row) => row[position + i]!),
+      cache,
+    ),
+  );
   if (logits.length > 0) file.compare(`${c}/gen/${name}/decode_logits`, tf.stack(logits, 1));
   compareCache(file, `${c}/cache_final/`, cache);
   cache.dispose();
@@ -78,18 +106,28 @@ function compareCache(file: GoldenFile, prefix: string, cache: ModelCache): void
 function compareGreedy(file: GoldenFile, c: string, model: LanguageModel, tokens: number[][]): void {
   const promptLength = file.number(`${c}.prompt_for_greedy`);
   const cache = model.newCache(tokens.length);
-  let logits = model.prefill(tokens.map((row) => row.slice(0, promptLength)), cache);
+  let logits = model.prefill(
+    tokens.map((row) => row.slice(0, promptLength)),
+    cache,
+  );
   const columns: number[][] = [];
   for (let i = 0; i < file.number(`${c}.greedy_steps`); i++) {
     if (i > 0) logits = model.step(columns.at(-1)!, cache);
     columns.push(Array.from(logits.argMax(1).dataSync()));
   }
   cache.dispose();
-  file.compareExactly(`${c}/greedy_tokens`, tokens.map((_, b) => columns.map((column) => column[b]!)));
+  file.compareExactly(
+    `${c}/greedy_tokens`,
+    tokens.map((_, b) => columns.map((column) => column[b]!)),
+  );
 }
 
 const batchLoss = (model: LanguageModel, rows: number[][]): tf.Scalar => {
-  const targets = tf.tensor2d(rows.map((row) => row.slice(1)), undefined, 'int32');
+  const targets = tf.tensor2d(
+    rows.map((row) => row.slice(1)),
+    undefined,
+    'int32',
+  );
   return crossEntropy(model.logits(rows.map((row) => row.slice(0, -1))), targets);
 };
 
@@ -109,9 +147,19 @@ function compareTraining(file: GoldenFile, c: string, model: LanguageModel, relo
   for (const optimizer of ['adamw', 'adam']) {
     if (!file.has(`${c}/${optimizer}/loss`)) continue;
     reload();
-    const settings = Object.fromEntries(file.meta(`${c}.${optimizer}`).split(',').map((pair) => pair.split('='))) as Record<string, string>;
+    const settings = Object.fromEntries(
+      file
+        .meta(`${c}.${optimizer}`)
+        .split(',')
+        .map((pair) => pair.split('=')),
+    ) as Record<string, string>;
     const number = (key: string) => Number(settings[key]);
-    const adamw = new AdamW(model.parameters, { beta1: number('beta1'), beta2: number('beta2'), eps: number('eps'), weightDecay: number('weight_decay') });
+    const adamw = new AdamW(model.parameters, {
+      beta1: number('beta1'),
+      beta2: number('beta2'),
+      eps: number('eps'),
+      weightDecay: number('weight_decay'),
+    });
     const losses: number[] = [];
     for (let step = 0; step < number('steps'); step++)
       tf.tidy(() => {

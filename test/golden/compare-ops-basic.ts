@@ -11,11 +11,9 @@ import type { GoldenFile } from './golden-file';
 /** Rotary positions, RMSNorm, SwiGLU and the feed-forward layer, values and gradients. */
 export function compareOpsBasic(file: GoldenFile, c: string): void {
   const op = file.meta(`${c}.op`);
-  if (op === 'rotary') return compareRotary(file, c);
-  if (op === 'rmsnorm') return compareNorm(file, c);
-  if (op === 'swiglu') return compareSwiglu(file, c);
-  if (op === 'ffn') return compareFfn(file, c);
-  throw new Error(`${file.path}: ${c} is of the unknown operation ${op}.`);
+  const compare = { rotary: compareRotary, rmsnorm: compareNorm, swiglu: compareSwiglu, ffn: compareFfn }[op];
+  if (!compare) throw new Error(`${file.path}: ${c} is of the unknown operation ${op}.`);
+  compare(file, c);
 }
 
 function compareRotary(file: GoldenFile, c: string): void {
@@ -30,7 +28,8 @@ function compareRotary(file: GoldenFile, c: string): void {
     theta: file.number(`${c}.theta`),
   } as const;
   const angles = rotaryAngles(x.shape[3], options);
-  const table = (f: (angle: number) => number) => tf.tensor2d(Array.from({ length: x.shape[1] }, (_, n) => angles.map((angle) => f((start + n) * angle))));
+  const table = (f: (angle: number) => number) =>
+    tf.tensor2d(Array.from({ length: x.shape[1] }, (_, n) => angles.map((angle) => f((start + n) * angle))));
   file.compare(`${c}/angle`, tf.tensor1d(angles));
   file.compare(`${c}/cos`, table(Math.cos));
   file.compare(`${c}/sin`, table(Math.sin));

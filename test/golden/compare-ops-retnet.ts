@@ -3,7 +3,14 @@ import { ParameterScope, ParameterStore } from '../../src/blocks/parameters';
 import { rotaryAngles } from '../../src/blocks/rotary';
 import { SeededRandom } from '../../src/engine/random';
 import { loadStateDict } from '../../src/models/state-dict';
-import { heldOf, MultiScaleRetention, type MultiScaleRetentionOptions, parallelRetention, retNetGammas, fixedLogDecay } from '../../src/retention/index';
+import {
+  fixedLogDecay,
+  heldOf,
+  MultiScaleRetention,
+  type MultiScaleRetentionOptions,
+  parallelRetention,
+  retNetGammas,
+} from '../../src/retention/index';
 import type { GoldenFile } from './golden-file';
 
 /** RetNet's layer as torchscale computes it: three forms that differ before the norm and (almost) agree after it. */
@@ -16,7 +23,13 @@ export function compareOpsRetnet(file: GoldenFile, c: string): void {
   const build = (form: MultiScaleRetentionOptions['form'], chunkSize?: number) => {
     const store = new ParameterStore();
     const layer = new MultiScaleRetention(new ParameterScope(store, new SeededRandom(0)), {
-      dim, heads, valueDim: file.number(`${c}.value_dim`), normEps: file.number(`${c}.layernorm_eps`), ropeTheta: file.number(`${c}.theta`), form, ...(chunkSize ? { chunkSize } : {}),
+      dim,
+      heads,
+      valueDim: file.number(`${c}.value_dim`),
+      normEps: file.number(`${c}.layernorm_eps`),
+      ropeTheta: file.number(`${c}.theta`),
+      form,
+      ...(chunkSize ? { chunkSize } : {}),
     });
     loadStateDict(store, weights, { where: c });
     return { layer, store };
@@ -42,8 +55,22 @@ export function compareOpsRetnet(file: GoldenFile, c: string): void {
   const recurrent = build('recurrent');
   const memory = recurrent.layer.newMemory(B);
   const pieces = tf.split(x, N, 1).map((token) => recurrent.layer.explain(token as tf.Tensor3D, memory));
-  file.compare(`${c}/recurrent_out`, tf.concat(pieces.map(({ out }) => out), 1));
-  file.compare(`${c}/recurrent_before_norm`, timeFirst(tf.concat(pieces.map(({ retention }) => retention), 2)));
+  file.compare(
+    `${c}/recurrent_out`,
+    tf.concat(
+      pieces.map(({ out }) => out),
+      1,
+    ),
+  );
+  file.compare(
+    `${c}/recurrent_before_norm`,
+    timeFirst(
+      tf.concat(
+        pieces.map(({ retention }) => retention),
+        2,
+      ),
+    ),
+  );
   const scale = gammas.map((gamma) => heldOf(gamma, N));
   file.compare(`${c}/recurrent_scale`, tf.tensor1d(scale));
   const state = memory.read().state;

@@ -1,8 +1,8 @@
 /** A file of reference numbers, and the book that is kept of which of them were compared. */
 import * as tf from '@tensorflow/tfjs';
-import { expectClose } from '../support';
 import { loadSafetensors } from '../../src/models/safetensors';
 import type { StateDict, StateTensor } from '../../src/models/state-dict';
+import { expectClose } from '../support';
 
 /**
  * The rule of README.md in this folder, per tensor: 10 × what the official code itself loses in float32, plus a little.
@@ -87,12 +87,14 @@ export class GoldenFile {
   /** Whole numbers must be equal. */
   compareExactly(name: string, got: number[][]): void {
     const want = this.rows(name);
-    if (JSON.stringify(got) !== JSON.stringify(want)) throw new Error(`${this.path}: ${name}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}.`);
+    if (JSON.stringify(got) !== JSON.stringify(want))
+      throw new Error(`${this.path}: ${name}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}.`);
     this.compared++;
   }
   /** @throws Error naming every tensor that nothing was done with: a file that is only half understood is a failure. */
   finish(): void {
     const untouched = [...this.tensors.keys()].filter((name) => !this.seen.has(name));
-    if (untouched.length > 0) throw new Error(`${this.path}: nothing compares ${untouched.length} of its tensors: ${untouched.slice(0, 8).join(', ')}.`);
+    if (untouched.length > 0)
+      throw new Error(`${this.path}: nothing compares ${untouched.length} of its tensors: ${untouched.slice(0, 8).join(', ')}.`);
   }
 }

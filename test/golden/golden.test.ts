@@ -8,7 +8,9 @@ import { GoldenFile } from './golden-file';
 
 beforeAll(useTestEngine);
 const directory = process.env.GOLDEN_DIR ?? join(__dirname, 'data');
-const names = readdirSync(directory).filter((name) => name.endsWith('.safetensors')).sort();
+const names = readdirSync(directory)
+  .filter((name) => name.endsWith('.safetensors'))
+  .sort();
 const done: GoldenFile[] = [];
 
 describe('the numbers of the official code', () => {
@@ -25,6 +27,9 @@ describe('the numbers of the official code', () => {
 
 afterAll(() => {
   const total = done.reduce((sum, file) => sum + file.compared, 0);
-  const lines = done.map(({ path, compared, worst }) => `  ${path.split(/[\\/]/).at(-1)}: ${compared} comparisons, worst ${(100 * worst.share).toFixed(0)} % of the allowance (${worst.tensor})`);
+  const lines = done.map(
+    ({ path, compared, worst }) =>
+      `  ${path.split(/[\\/]/).at(-1)}: ${compared} comparisons, worst ${(100 * worst.share).toFixed(0)} % of the allowance (${worst.tensor})`,
+  );
   console.log(`golden: ${total} comparisons in ${done.length} of ${names.length} files\n${lines.join('\n')}`);
 });

@@ -11,9 +11,7 @@ const tolerance = { ofLargest: 1e-6, absolute: 0 };
 const gates = (logDecays: number[]) => tf.tensor3d(logDecays, [1, 1, logDecays.length]);
 /** The product of the gates m+1 … n as loops. float32 numbers in, so that only the arithmetic is judged. */
 const inLoops = (logDecays: number[]): number[][] =>
-  logDecays.map((_, n) =>
-    logDecays.map((_, m) => (m > n ? 0 : Math.exp(logDecays.slice(m + 1, n + 1).reduce((sum, x) => sum + Math.fround(x), 0)))),
-  );
+  logDecays.map((_, n) => logDecays.map((_, m) => (m > n ? 0 : Math.exp(logDecays.slice(m + 1, n + 1).reduce((sum, x) => sum + Math.fround(x), 0)))));
 
 describe('the decay matrix', () => {
   it('for gates of ½ is the triangle of the example on paper', () => {

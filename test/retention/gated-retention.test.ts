@@ -37,18 +37,11 @@ function inLoops(x: number[][], store: ParameterStore, options: Required<GatedRe
       row.map((value, j) => {
         const i = Math.floor(j / 2);
         const angle = n * ropeTheta ** -(i / (D / 2 - 1));
-        return j % 2 === 0
-          ? value * Math.cos(angle) - row[j + 1]! * Math.sin(angle)
-          : row[j - 1]! * Math.sin(angle) + value * Math.cos(angle);
+        return j % 2 === 0 ? value * Math.cos(angle) - row[j + 1]! * Math.sin(angle) : row[j - 1]! * Math.sin(angle) + value * Math.cos(angle);
       }),
     );
   const silu = (z: number) => z / (1 + Math.exp(-z));
-  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [
-    number[][],
-    number[][],
-    number[][],
-    number[][],
-  ];
+  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [number[][], number[][], number[][], number[][]];
   const Z = decay === 'gated' ? times(x, 'gt_proj') : undefined;
   const perHead = Array.from({ length: heads }, (_, h) => {
     const own = (rows: number[][]) => rows.map((row) => row.slice(h * D, (h + 1) * D));

@@ -60,8 +60,7 @@ describe('score normalisation', () => {
         ...names.map((name) => normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 })),
       ];
       for (const [i, a] of outputs.entries())
-        for (const b of outputs.slice(i + 1))
-          expect(() => expectClose(b.output, a.output, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/);
+        for (const b of outputs.slice(i + 1)) expect(() => expectClose(b.output, a.output, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/);
     });
   });
   it('after the norm all agree, as far as its eps is small beside the numbers', () => {
@@ -69,12 +68,7 @@ describe('score normalisation', () => {
       const qkv = drawQKV(3);
       const want = rmsNorm(forms.parallel({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) }).output, 1e-12);
       for (const name of names)
-        expectClose(
-          rmsNorm(normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 }).output, 1e-12),
-          want,
-          { ofLargest: 1e-4, absolute: 0 },
-          name,
-        );
+        expectClose(rmsNorm(normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 }).output, 1e-12), want, { ofLargest: 1e-4, absolute: 0 }, name);
     });
   });
   it('can it fail? tiny activations are a matter of eps: there the forms disagree', () => {

@@ -49,9 +49,7 @@ export function drawInputs({ B, H, N, Dk, Dv, carried, gateLogit, seed }: Drawn)
 /** [B][H] of the plain numbers that one head needs, with its state. */
 export function perHead({ q, k, v, logDecay, initialState }: DrawnInputs): (OneHead & { initialState?: number[][] })[][] {
   const [Q, K, V, G, S] = [q.arraySync(), k.arraySync(), v.arraySync(), logDecay.arraySync(), initialState?.arraySync()];
-  return Q.map((heads, b) =>
-    heads.map((_, h) => ({ q: Q[b]![h]!, k: K[b]![h]!, v: V[b]![h]!, logDecay: G[b]![h]!, initialState: S?.[b]?.[h] })),
-  );
+  return Q.map((heads, b) => heads.map((_, h) => ({ q: Q[b]![h]!, k: K[b]![h]!, v: V[b]![h]!, logDecay: G[b]![h]!, initialState: S?.[b]?.[h] })));
 }
 
 /** What the recurrence in float64 says: output [B][H][N][Dv] and state [B][H][Dk][Dv]. */
@@ -61,13 +59,7 @@ export function inFloat64(inputs: DrawnInputs): { output: number[][][][]; state:
 }
 
 /** The tensors in the order in which gradients are asked for. */
-export const asList = ({ q, k, v, logDecay, initialState }: DrawnInputs): tf.Tensor[] => [
-  q,
-  k,
-  v,
-  logDecay,
-  ...(initialState ? [initialState] : []),
-];
+export const asList = ({ q, k, v, logDecay, initialState }: DrawnInputs): tf.Tensor[] => [q, k, v, logDecay, ...(initialState ? [initialState] : [])];
 export const names = ['q', 'k', 'v', 'logDecay', 'initialState'];
 
 /** Gradients of Σ output·a + Σ state·b for seeded a and b: both results count, each element with a weight of its own. */

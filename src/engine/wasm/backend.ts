@@ -22,9 +22,15 @@ export interface WasmModule {
   _malloc(bytes: number): number;
   _free(offset: number): void;
   _BatchMatMul(
-    a: number, aShape: number, aRank: number,
-    b: number, bShape: number, bRank: number,
-    transposeA: number, transposeB: number, out: number,
+    a: number,
+    aShape: number,
+    aRank: number,
+    b: number,
+    bShape: number,
+    bRank: number,
+    transposeA: number,
+    transposeB: number,
+    out: number,
   ): void;
   tfjs: { registerTensor(id: number, size: number, offset: number): void; disposeData(id: number): void };
 }

@@ -6,12 +6,12 @@
  * operands have batches that must be broadcast against each other, [2,4,…]·[2,1,…], it pairs the wrong matrices without a
  * word. Here each pair of matrices goes to the fast multiplier on its own, flipped if need be, paired as broadcasting says.
  */
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import { broadcastPairs } from '../broadcast-pairs';
+import type { Kernel } from '../replace-kernel';
 import { type KernelCall, offsetOf, sizeOf, type WasmBackend, type WasmModule } from './backend';
 import { type Route, shortestRoute } from './mat-mul-route';
 import { checkRoom } from './memory-ceiling';
-import type { Kernel } from '../replace-kernel';
 import { Results, Slabs } from './slabs';
 
 type Operands = { a: tf.TensorInfo; b: tf.TensorInfo };

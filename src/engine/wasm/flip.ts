@@ -39,8 +39,6 @@ export function flip(to: Uint32Array, toAt: number, from: Uint32Array, fromAt: n
     }
   }
   // What fours leave over: the last columns of the whole rows, then the last rows.
-  for (let c = wholeColumns; c < columns; c++)
-    for (let r = 0; r < wholeRows; r++) to[toAt + c * rows + r] = from[fromAt + r * columns + c]!;
-  for (let r = wholeRows; r < rows; r++)
-    for (let c = 0; c < columns; c++) to[toAt + c * rows + r] = from[fromAt + r * columns + c]!;
+  for (let c = wholeColumns; c < columns; c++) for (let r = 0; r < wholeRows; r++) to[toAt + c * rows + r] = from[fromAt + r * columns + c]!;
+  for (let r = wholeRows; r < rows; r++) for (let c = 0; c < columns; c++) to[toAt + c * rows + r] = from[fromAt + r * columns + c]!;
 }

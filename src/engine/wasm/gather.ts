@@ -6,8 +6,8 @@
  * and the cpu engine's goes over all of x once per segment; one pass over x is enough.
  */
 import * as tf from '@tensorflow/tfjs';
-import { copyRun, hasWords, type KernelCall, sizeOf, wordsOf } from './backend';
 import type { Kernel } from '../replace-kernel';
+import { copyRun, hasWords, type KernelCall, sizeOf, wordsOf } from './backend';
 
 type Gather = KernelCall<{ x: tf.TensorInfo; indices: tf.TensorInfo }, { axis: number; batchDims: number }>;
 
@@ -24,8 +24,7 @@ export const rowGather =
     checkIndices('gather', new Int32Array(wordsOf(backend, indices).slice().buffer), rows);
     const out = backend.makeOutput([...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)], x.dtype);
     const [from, to, at] = [wordsOf(backend, x), wordsOf(backend, out), wordsOf(backend, indices)];
-    for (let o = 0, d = 0; o < outer; o++)
-      for (let i = 0; i < at.length; i++, d += width) copyRun(to, d, from, (o * rows + at[i]!) * width, width);
+    for (let o = 0, d = 0; o < outer; o++) for (let i = 0; i < at.length; i++, d += width) copyRun(to, d, from, (o * rows + at[i]!) * width, width);
     return out;
   };
 

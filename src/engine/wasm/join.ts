@@ -5,8 +5,8 @@
  * Rotary embeddings stack pairs (runs of one number), grouped heads tile rows: 10 to 60 times faster with plain loops.
  */
 import * as tf from '@tensorflow/tfjs';
-import { copyRun, hasWords, type KernelCall, sharing, sizeOf, type WasmBackend, wordsOf } from './backend';
 import type { Kernel } from '../replace-kernel';
+import { copyRun, hasWords, type KernelCall, sharing, sizeOf, type WasmBackend, wordsOf } from './backend';
 
 /** Lays `parts` side by side along an axis: for each place before it, a run of the first, a run of the second, … */
 function join(backend: WasmBackend, parts: tf.TensorInfo[], axis: number, outShape: number[]): tf.TensorInfo {

@@ -39,12 +39,7 @@ const flipCost = (rows: number, columns: number) => (rows === 1 || columns === 1
 export function costs({ M, K, N, transposeA, transposeB }: ProductShape): Record<Route, number> {
   const lanesOf = (columns: number) => Math.ceil(columns / lanes) * lanes;
   return {
-    rows:
-      perCall +
-      (transposeA ? flipCost(K, M) : 0) +
-      (transposeB ? flipCost(N, K) : 0) +
-      perPacked * K * N +
-      perMultiplied * M * K * lanesOf(N),
+    rows: perCall + (transposeA ? flipCost(K, M) : 0) + (transposeB ? flipCost(N, K) : 0) + perPacked * K * N + perMultiplied * M * K * lanesOf(N),
     columns:
       perCall +
       (transposeA ? 0 : flipCost(M, K)) +

@@ -5,8 +5,8 @@
  * N²/c numbers; `split` cuts with it too. A slice is runs of neighbours: everything behind the last axis that is cut.
  */
 import * as tf from '@tensorflow/tfjs';
-import { copyRun, hasWords, type KernelCall, sizeOf, type WasmBackend, wordsOf } from './backend';
 import type { Kernel } from '../replace-kernel';
+import { copyRun, hasWords, type KernelCall, sizeOf, type WasmBackend, wordsOf } from './backend';
 
 function cut(backend: WasmBackend, x: tf.TensorInfo, begin: number[], size: number[]): tf.TensorInfo {
   const out = backend.makeOutput(size, x.dtype);

@@ -3,9 +3,9 @@
  * and large ones have a faster way (see flip.ts). Small ones, and any other order of axes, the stock kernel is good at.
  */
 import type * as tf from '@tensorflow/tfjs';
+import type { Kernel } from '../replace-kernel';
 import { hasWords, type KernelCall, sizeOf, wordsOf } from './backend';
 import { flip } from './flip';
-import type { Kernel } from '../replace-kernel';
 
 /** `[batch, rows, columns]` if the permutation only swaps the last two groups of axes, else undefined. */
 export function asMatrixFlip(shape: readonly number[], perm: readonly number[]): [number, number, number] | undefined {
