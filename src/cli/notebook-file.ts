@@ -43,8 +43,8 @@ const NUMBER = /[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?/gi;
 const mask = (text: string): string =>
   text
     .replace(/[\d.,]+ ?(?:ms|s|min|µs|tokens\/s|GFLOP\/s)\b/g, '⏱')
-    .replace(/engine (?:gpu|native|webgpu|wasm|cpu).*/g, 'engine …')
-    .replace(/^ *not (?:gpu|native|webgpu|wasm|cpu):.*\n?/gm, '')
+    .replace(/engine:? (?:gpu|native|webgpu|wasm|cpu).*/gi, 'engine …')
+    .replace(/^ *not (?:gpu|native|webgpu|wasm|cpu)\b.*\n?/gm, '')
     .replace(/(?:difference|differ by|error) [\d.e+-]+/g, 'difference …');
 
 function sameButForRounding(a: string, b: string): boolean {

@@ -1,6 +1,5 @@
 /** npm test: types, style, the direction of imports, then every test on the engine that is here. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from './python-environment';
@@ -8,7 +7,7 @@ import { runInForeground } from './run-command';
 
 /** The script behind a tool's name, run by this Node: no shell, the same on every system. */
 function tool(name: string, bin: string = name): string {
-  const manifest = createRequire(__filename).resolve(`${name}/package.json`);
+  const manifest = join(root, 'node_modules', name, 'package.json');
   const { bin: bins } = JSON.parse(readFileSync(manifest, 'utf8')) as { bin: string | Record<string, string> };
   return join(dirname(manifest), typeof bins === 'string' ? bins : bins[bin]!);
 }

@@ -13,8 +13,8 @@ export const repeatBatch =
   (stock: Kernel): Kernel =>
   (call) => {
     const { a, b } = call.inputs as unknown as { a: tf.Tensor; b: tf.Tensor };
-    const { shape, pairs, aCount, bCount } = broadcastPairs('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
-    const bothBroadcast = aCount > 1 && bCount > 1 && (aCount < pairs.length || bCount < pairs.length);
+    const { shape, count, aCount, bCount } = broadcastPairs('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const bothBroadcast = aCount > 1 && bCount > 1 && (aCount < count || bCount < count);
     if (!bothBroadcast) return stock(call);
     return tf.tidy(() => {
       const whole = (x: tf.Tensor) => tf.broadcastTo(x, [...shape, ...x.shape.slice(-2)]);

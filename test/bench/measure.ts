@@ -12,6 +12,8 @@ export interface Rival {
   name: string;
   /** One run. What it allocates is freed for it. */
   run: () => unknown;
+  /** Calls what it is given in the setting that this rival needs, such as other kernels. Setting up is not timed. */
+  within?: <T>(work: () => T) => T;
   /** Floating-point operations of one run, for the rate. */
   flops?: number;
 }
@@ -60,11 +62,12 @@ export function median(values: readonly number[]): number {
 
 /** Times the rivals of one row in turns: `rounds` each, fewer for those that would take longer than `budgetMs`. */
 export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 5000 } = {}): Measured[] {
-  const once = ({ run }: Rival) => {
-    const start = performance.now();
-    tf.tidy(() => void run());
-    return performance.now() - start;
-  };
+  const once = ({ run, within = (work) => work() }: Rival) =>
+    within(() => {
+      const start = performance.now();
+      tf.tidy(() => void run());
+      return performance.now() - start;
+    });
   const warm = rivals.map((rival) => Math.min(once(rival), once(rival)));
   const turns = warm.map((ms) => Math.max(3, Math.min(rounds, Math.floor(budgetMs / ms))));
   const times: number[][] = rivals.map(() => []);

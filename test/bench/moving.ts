@@ -10,7 +10,7 @@ function moving(name: string, shape: number[], run: (x: tf.Tensor) => unknown): 
     name: `${name}, from [${shape}]`,
     rivals: [
       { name: 'ours', run: () => run(x) },
-      { name: 'stock', run: () => withStockKernels(() => run(x)) },
+      { name: 'stock', run: () => run(x), within: withStockKernels },
     ],
     dispose: () => x.dispose(),
   };

@@ -26,38 +26,34 @@ export const fastBatchMatMul = (stock: Kernel): Kernel => {
     const { transposeA, transposeB } = attrs;
     const [aRows, aColumns] = a.shape.slice(-2) as [number, number];
     const [bRows, bColumns] = b.shape.slice(-2) as [number, number];
-    let [M, K, N] = transposeA ? [aColumns, aRows, 0] : [aRows, aColumns, 0];
-    N = transposeB ? bRows : bColumns;
-    const bK = transposeB ? bColumns : bRows;
+    const [eachM, K] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
+    const [bK, N] = transposeB ? [bColumns, bRows] : [bRows, bColumns];
     if (K !== bK)
       throw new RangeError(
         `matMul: a [${a.shape}]${transposeA ? ' transposed' : ''} has ${K} columns, but b [${b.shape}]${transposeB ? ' transposed' : ''} ` +
           `has ${bK} rows; they are summed over together and must be equal.`,
       );
-    const { shape: batch, pairs, aCount, bCount } = broadcastPairs('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
-    if (a.dtype !== 'float32' || b.dtype !== 'float32' || sizeOf([...batch, M, K, N]) === 0) return stock(call);
+    const { shape: batch, count, aCount, bCount, pairs } = broadcastPairs('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+    if (a.dtype !== 'float32' || b.dtype !== 'float32' || sizeOf([...batch, eachM, K, N]) === 0) return stock(call);
 
-    const outShape = [...batch, M, N];
-    let entries: readonly (readonly [number, number])[] = pairs;
+    const outShape = [...batch, eachM, N];
     // One right-hand matrix for all: the batch is only more rows, and the whole is one product.
-    if (bCount === 1 && !transposeA) {
-      M *= aCount;
-      entries = [[0, 0]];
-    }
+    const folded = bCount === 1 && !transposeA;
+    const M = folded ? eachM * aCount : eachM;
     let route: Route = shortestRoute({ M, K, N, transposeA, transposeB });
-    if (entries.length === 1 && !transposeA && !transposeB) {
+    if (folded && !transposeB) {
       const known = metBefore.has(b.dataId);
       metBefore.add(b.dataId);
       if (known || route === 'rows') return multiplyOnce(call, M, K, N, outShape, stock);
     }
     // The stock loop pairs batches rightly when they are equal or one of them is a single matrix.
-    const pairedByStock = aCount === bCount ? aCount === pairs.length : aCount === 1 || bCount === 1;
+    const pairedByStock = aCount === bCount ? aCount === count : aCount === 1 || bCount === 1;
     if (route === 'plain' && pairedByStock) return stock(call);
     if (route === 'plain') route = 'rows';
 
     const out = backend.makeOutput(outShape, 'float32');
     try {
-      multiplyEach(backend, { a, b, out, M, K, N, transposeA, transposeB }, entries, route === 'columns');
+      multiplyEach(backend, { a, b, out, M, K, N, transposeA, transposeB }, folded ? [[0, 0]] : pairs(), route === 'columns');
     } catch (error) {
       backend.disposeData(out.dataId);
       throw error;
