@@ -9,7 +9,9 @@ async function main(): Promise<void> {
     const [product] = await tf.matMul([[1, 2]], [[3], [4]]).data();
     console.log(printReport(product === 11 ? report : { error: `It starts, but computes 1·3 + 2·4 = ${product}.` }));
   } catch (error) {
-    console.log(printReport({ error: (error as Error).message }));
+    // The reason alone: which engine was asked for, the parent knows.
+    const { cause, message } = error as Error;
+    console.log(printReport({ error: cause instanceof Error ? cause.message : message }));
   }
 }
 void main();

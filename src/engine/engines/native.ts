@@ -10,8 +10,7 @@ import { loadOptional, type Started, takeBackend } from './started';
 
 const gpuPackage = '@tensorflow/tfjs-node-gpu';
 const nativePackage = '@tensorflow/tfjs-node';
-const gpuAdvice =
-  'Run npm rebuild @tensorflow/tfjs-node-gpu where its library can be downloaded; it needs Linux, an NVIDIA driver, CUDA 11 and cuDNN 8.';
+const gpuAdvice = 'Run npm ci where its library can be downloaded; it needs Linux, an NVIDIA driver, CUDA 11 and cuDNN 8.';
 const nativeAdvice = 'Run npm install --no-save @tensorflow/tfjs-node where its library can be downloaded.';
 
 async function load(name: string, advice: string): Promise<{ onGpu: boolean }> {
