@@ -55,9 +55,7 @@ export class GrowingCache implements Memory {
       throw new RangeError(
         `GrowingCache.append: k is [${k.shape}] and v [${v.shape}], but the cache holds ${this.heads} heads of ${heldD} and ${heldDv}; append more of the same.`,
       );
-    this.heads = Hkv;
     const before = this.fresh;
-    this.fresh = undefined;
     tf.tidy(() => {
       const newcomers = { k: foldKeys(k), v: foldKeys(v) };
       this.fresh = new SharedTensors(
@@ -66,6 +64,7 @@ export class GrowingCache implements Memory {
           : newcomers,
       );
     });
+    this.heads = Hkv;
     before?.release();
     if (tokensIn(this.fresh) > FRESH) this.settle();
   }
@@ -73,7 +72,8 @@ export class GrowingCache implements Memory {
   /** Moves the fresh tail into pages. */
   private settle(): void {
     const fresh = this.fresh!;
-    const open = tokensIn(this.pages.at(-1)) < PAGE ? this.pages.pop() : undefined;
+    const open = tokensIn(this.pages.at(-1)) < PAGE ? this.pages.at(-1) : undefined;
+    let settled: Page[] = [];
     tf.tidy(() => {
       const { k, v } = fresh.tensors;
       const vT = v.transpose<tf.Tensor3D>([0, 2, 1]);
@@ -83,13 +83,13 @@ export class GrowingCache implements Memory {
       // A tail that becomes a page as it is still belongs to `fresh`; its copy is a page's size at most.
       const ks = sizes.length > 1 ? tf.split(whole.k, sizes, 1) : [open ? whole.k : whole.k.clone()];
       const vs = sizes.length > 1 ? tf.split(whole.vT, sizes, 2) : [whole.vT];
-      ks.forEach((page, i) => {
-        this.pages.push(new SharedTensors({ k: page as tf.Tensor3D, vT: vs[i] as tf.Tensor3D }));
-      });
+      settled = ks.map((page, i) => new SharedTensors({ k: page as tf.Tensor3D, vT: vs[i] as tf.Tensor3D }));
     });
+    // Only now that all is computed does anything leave: a step that fails for want of memory loses no token.
+    this.pages = [...(open ? this.pages.slice(0, -1) : this.pages), ...settled];
+    this.fresh = undefined;
     fresh.release();
     open?.release();
-    this.fresh = undefined;
   }
 
   /**
@@ -97,8 +97,11 @@ export class GrowingCache implements Memory {
    * @throws RangeError if the cache is shorter than q, or heads do not divide.
    */
   attend(q: tf.Tensor4D, options: Omit<AttentionOptions, 'causal'> = {}): tf.Tensor4D {
-    const [B, N, H] = q.shape;
+    const { B, N, H, D } = readShapes('GrowingCache.attend', { q: 'B N H D' }, { q });
     if (B !== this.batch) throw new RangeError(`GrowingCache.attend: q holds ${B} sequences, the cache ${this.batch}.`);
+    const [, heldD] = this.sizes();
+    if (this.length > 0 && D !== heldD)
+      throw new RangeError(`GrowingCache.attend: q is [${q.shape}], but the keys held have ${heldD} features; both need the same D.`);
     checkRule('GrowingCache.attend', { N, M: this.length, H, Hkv: this.heads || 1 }, options);
     return tf.tidy(() => {
       const folded = foldQueries(q, this.heads);

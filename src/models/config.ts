@@ -65,7 +65,7 @@ const yocoDefaults = {
   rotaryFrequencies: 'end-point' as const,
   keyScale: true,
 };
-type WithDefaults<C, D> = Omit<C, keyof D | 'kind'> & Partial<D>;
+type WithDefaults<C, D> = Omit<C, keyof D | 'kind'> & Partial<Pick<C, keyof D & keyof C>>;
 
 /** A Transformer's config with the defaults filled in, checked. @throws RangeError naming the field, the value and what is allowed. */
 export function transformerConfig(given: WithDefaults<TransformerConfig, typeof commonDefaults>): TransformerConfig {
