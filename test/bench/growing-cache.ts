@@ -18,7 +18,6 @@ const TOKENS = 128;
 const LENGTHS = [1024, 4096, 16_384, 32_768];
 
 const random = (seed: number, tokens: number): tf.Tensor4D => normal<tf.Tensor4D>(seed, [1, tokens, HEADS, HEAD_DIM]);
-/** Half a page beyond a whole number of pages: neither the cheapest moment nor the dearest. */
 const filled = (past: KeysAndValues): GrowingCache => {
   const cache = new GrowingCache(1);
   cache.append(past);
