@@ -60,7 +60,7 @@ describe('generate', () => {
   });
   it('a row does not depend on its neighbours', async () => {
     const model = new FadingModel();
-    const options = { maxNewTokens: 12, temperature: 1, seed: 4 };
+    const options = { maxNewTokens: 12, temperature: 3, seed: 4 }; // warm enough that a model with a favourite token still varies
     const both = await generate(model, prompts, options);
     const alone = await generate(model, [prompts[0]!], options);
     const otherNeighbour = await generate(model, [prompts[0]!, [5, 5, 5]], options);
