@@ -82,7 +82,7 @@ function storedOutput(output: Output, count: number): Output {
   if (output.text !== undefined) (stored as { text: unknown }).text = lines(joined(output.text));
   if (output.data)
     stored.data = Object.fromEntries(
-      Object.entries(output.data).map(([type, value]) => [type, typeof value === 'string' && type !== 'image/png' ? lines(value) : value]),
+      Object.entries(output.data).map(([type, value]) => [type, typeof value === 'string' && !type.startsWith('image/') ? lines(value) : value]),
     );
   if (output.output_type === 'execute_result') stored.execution_count = count;
   return stored;

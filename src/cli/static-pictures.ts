@@ -1,5 +1,8 @@
 /**
- * Still pictures for places without scripts: a code host shows a notebook's PNG where JupyterLab draws the live figure.
+ * Still pictures for places without scripts: a code host shows a notebook's JPEG where JupyterLab draws the live figure.
+ *
+ * Why not PNG or SVG: where an output holds a PNG, JupyterLab's Plotly renderer shows that and keeps the live figure asleep
+ * until the cell runs again; and code hosts strip or break SVG. A JPEG is drawn everywhere and wakes nobody.
  *
  * A headless browser draws each Plotly figure once and hands the picture back in the page's text. Only whoever saves
  * notebooks needs a browser; without one they are saved without pictures, and we say so.
@@ -16,7 +19,7 @@ import { outputOf } from './run-command';
 const PLOTLY = 'application/vnd.plotly.v1+json';
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
 
-/** Adds `image/png` to every figure among the outputs. Returns what the reader should know, if anything. */
+/** Adds `image/jpeg` to every figure among the outputs. Returns what the reader should know, if anything. */
 export async function addPictures(outputs: Output[]): Promise<string | undefined> {
   const figures = outputs.filter(({ data }) => data?.[PLOTLY]);
   if (figures.length === 0) return undefined;
@@ -36,11 +39,11 @@ export async function addPictures(outputs: Output[]): Promise<string | undefined
         timeout: 120_000,
       },
     );
-    const pictures = [...(stdout ?? '').matchAll(/<pre>data:image\/png;base64,([^<]+)<\/pre>/g)].map((match) => match[1]!);
+    const pictures = [...(stdout ?? '').matchAll(/<pre>data:image\/jpeg;base64,([^<]+)<\/pre>/g)].map((match) => match[1]!);
     if (pictures.length !== figures.length)
       return `the browser drew ${pictures.length} of ${figures.length} figures; they are saved without still pictures.`;
     figures.forEach(({ data }, i) => {
-      data!['image/png'] = pictures[i]!;
+      data!['image/jpeg'] = pictures[i]!;
     });
     return undefined;
   } finally {
@@ -53,7 +56,7 @@ function pageOf(figures: unknown[]): string {
   return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body><script>
 (async () => {
   for (const { data, layout } of ${JSON.stringify(figures).replace(/</g, '\\u003c')}) {
-    const picture = await Plotly.toImage({ data, layout }, { format: 'png', width: 760, height: layout.height ?? 420 });
+    const picture = await Plotly.toImage({ data, layout }, { format: 'jpeg', width: 760, height: layout.height ?? 420, scale: 1.5 });
     const pre = document.createElement('pre');
     pre.textContent = picture;
     document.body.append(pre);
