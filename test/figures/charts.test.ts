@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { gridHeatmap } from '../../src/figures/grid-heatmap';
+import { lineChart } from '../../src/figures/line-chart';
+
+describe('lineChart', () => {
+  const chart = lineChart(
+    [
+      { name: 'formula', x: [1, 10], y: [2, 20], mode: 'lines' },
+      { name: 'measured', x: [1, 10], y: [2.1, 19.94], mode: 'markers', colour: '#123456' },
+    ],
+    { title: 'It grows', x: 'tokens', y: 'time', unit: 'ms', logX: true },
+  );
+  it('draws each series in its own colour, dash and symbol, with its numbers untouched', () => {
+    const [formula, measured] = chart.data as Record<string, never>[];
+    expect(formula).toMatchObject({ mode: 'lines', x: [1, 10], y: [2, 20] });
+    expect(measured).toMatchObject({ mode: 'markers', y: [2.1, 19.94], line: { color: '#123456' } });
+    expect((formula as { line: unknown }).line).not.toEqual((measured as { line: unknown }).line);
+  });
+  it('carries units on its axes, and says the right end in words', () => {
+    expect(chart.layout).toMatchObject({ xaxis: { title: { text: 'tokens' }, type: 'log' }, yaxis: { title: { text: 'time (ms)' } } });
+    expect(chart.caption).toBe('It grows. At the right end: formula 20 ms, measured 19.9 ms.');
+  });
+});
+
+describe('gridHeatmap', () => {
+  const rows = [
+    [0.5, null],
+    [-2, 1],
+  ];
+  it('leaves blanks blank, and counts only numbers in its caption', () => {
+    const { data, caption } = gridHeatmap(rows, { title: 'T', x: 'keys', y: 'queries' });
+    expect((data[0] as { z: unknown }).z).toEqual(rows);
+    expect(caption).toBe('T: 2 × 2, 3 of them shown, from -2 to 1, mean -0.167.');
+  });
+  it('signed colours are even on both sides of 0, others begin at 0', () => {
+    expect(gridHeatmap(rows, { title: 'T', x: '', y: '', signed: true }).data[0]).toMatchObject({ zmin: -2, zmax: 2 });
+    expect(gridHeatmap(rows, { title: 'T', x: '', y: '' }).data[0]).toMatchObject({ zmin: 0, zmax: 2 });
+    expect(gridHeatmap(rows, { title: 'T', x: '', y: '', range: [0, 1] }).data[0]).toMatchObject({ zmax: 1 });
+  });
+});
