@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { useTestEngine } from '../support';
 import { tables } from './index';
@@ -38,6 +39,22 @@ describe('measuring rivals', () => {
     expect(log).toEqual(['make one', 'free one', 'make two', 'free two']);
     expect(result.rows[0]!.measured[1]!.ratio).toBeGreaterThan(1);
     expect(formatTable(result)).toMatch(/^A table\n.*median.*\none +quick .* ms .*GFLOP\/s\n +slow .* ms +× /);
+  });
+  it('a goal is met or missed by what was measured, and left out where its rows were not run', async () => {
+    const row = () => ({ name: 'r', rivals: ['a', 'b'].map((name) => ({ name, run: () => 0 })) });
+    const goal = (value: (ms: (row: string, rival: string) => number) => number, atMost: number) => ({ says: `≤ ${atMost}`, value, atMost });
+    const goals = [goal((ms) => ms('r', 'a') / ms('r', 'a'), 2), goal((ms) => ms('r', 'a') / ms('r', 'a'), 0.5), goal((ms) => ms('r', 'c'), 1)];
+    const result = await runTable({ name: 't', title: 'T', rows: () => [row], goals }, { quick: true, engine: 'wasm' });
+    expect(result.goals.map(({ met }) => met)).toEqual([true, false]);
+    expect(formatTable(result)).toMatch(/✓ ≤ 2: 1\n {2}✗ missed: ≤ 0.5: 1$/);
+  });
+  it('bytes at the worst moment, tokens per second and bytes held stand beside the time', async () => {
+    await useTestEngine();
+    const rival = { name: 'a', run: () => tf.ones([256]).add(1), tokens: 10, watchMemory: true, heldBytes: () => 4096 };
+    const [a] = takeTurns([rival], { rounds: 3 });
+    expect(a).toMatchObject({ heldBytes: 4096, tokensPerSecond: 10_000 / a!.medianMs });
+    expect(a!.peakBytes).toBeGreaterThanOrEqual(2048); // the ones and the sum
+    expect(a!.peakBytes).toBeLessThan(2048 + 64);
   });
   it('every table has a name of its own', () => {
     expect(new Set(tables.map(({ name }) => name)).size).toBe(tables.length);

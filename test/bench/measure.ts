@@ -6,7 +6,9 @@
  * between medians of the same stretch of time.
  */
 import * as tf from '@tensorflow/tfjs';
+import { peakOf } from '../../src/engine/ledger';
 import type { EngineName } from '../../src/engine/use-engine';
+import { readableBytes } from '../../src/figures/figure';
 
 export interface Rival {
   name: string;
@@ -16,6 +18,12 @@ export interface Rival {
   within?: <T>(work: () => T) => T;
   /** Floating-point operations of one run, for the rate. */
   flops?: number;
+  /** Tokens that one run takes in, for tokens/s. */
+  tokens?: number;
+  /** Watch the ledger during one more run, and report the most bytes that were alive beyond what was there before. */
+  watchMemory?: boolean;
+  /** Bytes that stay held, for a cache. Read after the runs. */
+  heldBytes?: () => number;
 }
 export interface Row {
   name: string;
@@ -32,6 +40,20 @@ export interface Table {
   note?: string;
   /** One maker per row, so that only one row's tensors are held at a time. */
   rows: (setting: Setting) => (() => Row)[];
+  goals?: Goal[];
+}
+/** What we promised, as a number of the table. A goal whose rows were not run is left out. */
+export interface Goal {
+  says: string;
+  /** @param ms the median of a rival in a row; NaN if it was not run. */
+  value: (ms: (row: string, rival: string) => number, rate: (row: string, rival: string) => number) => number;
+  atMost?: number;
+  atLeast?: number;
+}
+export interface GoalResult {
+  says: string;
+  measured: number;
+  met: boolean;
 }
 export interface Setting {
   quick: boolean;
@@ -43,6 +65,9 @@ export interface Measured {
   medianMs: number;
   runs: number;
   gigaflops?: number;
+  tokensPerSecond?: number;
+  peakBytes?: number;
+  heldBytes?: number;
   /** Its time divided by the first rival's: how many times faster the first one is. */
   ratio: number;
 }
@@ -51,6 +76,7 @@ export interface TableResult {
   title: string;
   note?: string;
   rows: { name: string; measured: Measured[] }[];
+  goals: GoalResult[];
 }
 
 export function median(values: readonly number[]): number {
@@ -76,11 +102,14 @@ export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 50
       if (round < turns[i]!) times[i]!.push(once(rival));
     });
   const medians = times.map(median);
-  return rivals.map(({ name, flops }, i) => ({
-    rival: name,
+  return rivals.map((rival, i) => ({
+    rival: rival.name,
     medianMs: medians[i]!,
     runs: times[i]!.length,
-    ...(flops === undefined ? {} : { gigaflops: flops / medians[i]! / 1e6 }),
+    ...(rival.flops === undefined ? {} : { gigaflops: rival.flops / medians[i]! / 1e6 }),
+    ...(rival.tokens === undefined ? {} : { tokensPerSecond: (1000 * rival.tokens) / medians[i]! }),
+    ...(rival.watchMemory ? { peakBytes: peakOf(() => tf.tidy(() => void rival.run())).needed.bytes } : {}),
+    ...(rival.heldBytes ? { heldBytes: rival.heldBytes() } : {}),
     ratio: medians[i]! / medians[0]!,
   }));
 }
@@ -106,27 +135,53 @@ export async function runTable(
     await tf.nextFrame();
   }
   if (options.progress?.isTTY) options.progress.write(clearLine);
-  return { name: table.name, title: table.title, note: table.note, rows };
+  return { name: table.name, title: table.title, note: table.note, rows, goals: goalsOf(table, rows) };
+}
+
+function goalsOf({ goals = [] }: Table, rows: TableResult['rows']): GoalResult[] {
+  const find = (row: string, rival: string) => rows.find(({ name }) => name === row)?.measured.find((m) => m.rival === rival);
+  return goals.flatMap(({ says, value, atMost = Infinity, atLeast = -Infinity }) => {
+    const measured = value(
+      (row, rival) => find(row, rival)?.medianMs ?? Number.NaN,
+      (row, rival) => find(row, rival)?.gigaflops ?? Number.NaN,
+    );
+    return Number.isNaN(measured) ? [] : [{ says, measured, met: measured <= atMost && measured >= atLeast }];
+  });
 }
 
 const milliseconds = (ms: number) => `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)} ms`;
 
-export function formatTable({ title, note, rows }: TableResult): string {
+const rates = ({ gigaflops, tokensPerSecond }: Measured): string =>
+  [
+    ...(gigaflops === undefined ? [] : [`${gigaflops.toPrecision(3)} GFLOP/s`]),
+    ...(tokensPerSecond === undefined ? [] : [`${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s`]),
+  ].join(', ');
+const memory = ({ peakBytes, heldBytes }: Measured): string =>
+  [
+    ...(peakBytes === undefined ? [] : [`peak ${readableBytes(peakBytes)}`]),
+    ...(heldBytes === undefined ? [] : [`holds ${readableBytes(heldBytes)}`]),
+  ].join(', ');
+export const formatGoal = ({ says, measured, met }: GoalResult): string => `  ${met ? '✓' : '✗ missed:'} ${says}: ${Number(measured.toPrecision(3))}`;
+
+export function formatTable({ title, note, rows, goals }: TableResult): string {
   const cells = rows.flatMap(({ name, measured }) =>
-    measured.map(({ rival, medianMs, gigaflops, ratio }, i) => [
+    measured.map((m, i) => [
       i === 0 ? name : '',
-      rival,
-      milliseconds(medianMs),
-      gigaflops === undefined ? '' : `${gigaflops.toPrecision(3)} GFLOP/s`,
-      i === 0 ? '' : `× ${ratio.toPrecision(3)}`,
+      m.rival,
+      milliseconds(m.medianMs),
+      rates(m),
+      memory(m),
+      i === 0 ? '' : `× ${m.ratio.toPrecision(3)}`,
     ]),
   );
-  const header = ['', '', 'median', 'rate', 'time / first'];
+  const header = ['', '', 'median', 'rate', 'memory', 'time / first'];
+  // A column that says nothing in this table is left out.
+  const columns = header.map((_, column) => column).filter((column) => column < 3 || cells.some((cell) => cell[column] !== ''));
   const widths = header.map((head, column) => Math.max(head.length, ...cells.map((cell) => cell[column]!.length)));
   const line = (cell: string[]) =>
-    cell
-      .map((text, i) => (i < 2 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!)))
+    columns
+      .map((i) => (i < 2 ? cell[i]!.padEnd(widths[i]!) : cell[i]!.padStart(widths[i]!)))
       .join('  ')
       .trimEnd();
-  return [title, ...(note ? [note] : []), line(header), ...cells.map(line)].join('\n');
+  return [title, ...(note ? [note] : []), line(header), ...cells.map(line), ...goals.map(formatGoal)].join('\n');
 }

@@ -11,10 +11,10 @@ describe('lineChart', () => {
     { title: 'It grows', x: 'tokens', y: 'time', unit: 'ms', logX: true },
   );
   it('draws each series in its own colour, dash and symbol, with its numbers untouched', () => {
-    const [formula, measured] = chart.data as Record<string, never>[];
+    const [formula, measured] = chart.data as { line: { color: string; dash: string } }[];
     expect(formula).toMatchObject({ mode: 'lines', x: [1, 10], y: [2, 20] });
     expect(measured).toMatchObject({ mode: 'markers', y: [2.1, 19.94], line: { color: '#123456' } });
-    expect((formula as { line: unknown }).line).not.toEqual((measured as { line: unknown }).line);
+    expect(formula!.line).not.toEqual(measured!.line);
   });
   it('carries units on its axes, and says the right end in words', () => {
     expect(chart.layout).toMatchObject({ xaxis: { title: { text: 'tokens' }, type: 'log' }, yaxis: { title: { text: 'time (ms)' } } });
