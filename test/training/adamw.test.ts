@@ -1,0 +1,163 @@
+/** AdamW against its formula in float64 loops, and the slips that give a run which still learns, only differently. */
+import * as tf from '@tensorflow/tfjs';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ParameterStore } from '../../src/blocks/parameters';
+import { AdamW, type AdamWOptions, type AdamWState } from '../../src/training/adamw';
+import { expectClose, SeededRandom, useTestEngine } from '../support';
+
+beforeAll(useTestEngine);
+
+type Recipe = Required<AdamWOptions> & { rate: number };
+/** Ways to get it wrong. */
+interface Slip {
+  coupledDecay?: boolean;
+  noBiasCorrection?: boolean;
+  epsInsideRoot?: boolean;
+  decayAfterStride?: boolean;
+  swappedBetas?: boolean;
+  lateStepCount?: boolean;
+}
+
+/** p after all gradients, one weight at a time: PyTorch's AdamW. */
+function byLoops(p0: number[], gradients: number[][], { beta1, beta2, eps, weightDecay, rate }: Recipe, slip: Slip = {}): number[] {
+  if (slip.swappedBetas) [beta1, beta2] = [beta2, beta1];
+  return p0.map((start, i) => {
+    let [p, m, v] = [start, 0, 0];
+    gradients.forEach((row, step) => {
+      const g = row[i]! + (slip.coupledDecay ? weightDecay * p : 0);
+      m = beta1 * m + (1 - beta1) * g;
+      v = beta2 * v + (1 - beta2) * g * g;
+      const t = step + (slip.lateStepCount ? 2 : 1);
+      const [mHat, vHat] = slip.noBiasCorrection ? [m, v] : [m / (1 - beta1 ** t), v / (1 - beta2 ** t)];
+      const stride = slip.epsInsideRoot ? mHat / Math.sqrt(vHat + eps) : mHat / (Math.sqrt(vHat) + eps);
+      const decay = slip.coupledDecay ? 0 : rate * weightDecay;
+      p = slip.decayAfterStride ? (p - rate * stride) * (1 - decay) : p * (1 - decay) - rate * stride;
+    });
+    return p;
+  });
+}
+
+function byAdamW(p0: number[], gradients: number[][], { rate, ...options }: Recipe, pauseAfter?: number): number[] {
+  const store = new ParameterStore();
+  store.add('w', 'vector', [p0.length], Float32Array.from(p0));
+  let optimizer = new AdamW(store, options);
+  gradients.forEach((row, step) => {
+    if (step === pauseAfter) {
+      const state = structuredClone(optimizer.state());
+      optimizer.dispose();
+      optimizer = new AdamW(store, options);
+      optimizer.restore(state);
+    }
+    tf.tidy(() => optimizer.update({ w: tf.tensor1d(row) }, rate));
+  });
+  const result = Array.from(store.get('w')!.variable.dataSync());
+  optimizer.dispose();
+  store.dispose();
+  return result;
+}
+
+const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+const runs = fc.integer({ min: 1, max: 5 }).chain((size) =>
+  fc.record({
+    p0: fc.array(number(-2, 2), { minLength: size, maxLength: size }),
+    // Gradients near 0 are left out: there the stride is ±rate by the sign of rounding.
+    gradients: fc.array(
+      fc.array(
+        number(0.01, 3).chain((g) => fc.constantFrom(g, -g)),
+        { minLength: size, maxLength: size },
+      ),
+      { minLength: 1, maxLength: 8 },
+    ),
+    beta1: number(0, 0.95),
+    beta2: number(0.5, 0.999),
+    eps: fc.constantFrom(1e-8, 1e-3),
+    weightDecay: fc.constantFrom(0, 0.1, 0.5),
+    rate: number(1e-4, 0.1),
+  }),
+);
+/** Eight steps of float32, each of at most a few strides: measured 4e-7, four times that. */
+const tolerance = { ofLargest: 2e-6, absolute: 2e-6 };
+const fixed: Recipe = { beta1: 0.9, beta2: 0.95, eps: 1e-2, weightDecay: 0.3, rate: 0.05 };
+const random = new SeededRandom(11);
+const start = Array.from(random.normals(6));
+const slopes = Array.from({ length: 6 }, () => Array.from(random.normals(6)));
+
+describe('AdamW', () => {
+  it('is its formula', () => {
+    fc.assert(
+      fc.property(
+        runs,
+        ({ p0, gradients, ...recipe }) => void expectClose(byAdamW(p0, gradients, recipe), byLoops(p0, gradients, recipe), tolerance),
+      ),
+      {
+        numRuns: 60,
+      },
+    );
+  });
+  it('is Adam where nothing decays', () => {
+    const adam = { ...fixed, weightDecay: 0 };
+    expectClose(byAdamW(start, slopes, adam), byLoops(start, slopes, adam, { coupledDecay: true }), tolerance);
+  });
+  it.each<[string, Slip]>([
+    ['decay mixed into the gradient', { coupledDecay: true }],
+    ['moments that start at 0 taken as they are', { noBiasCorrection: true }],
+    ['eps under the root', { epsInsideRoot: true }],
+    ['decay of the weight that has already moved', { decayAfterStride: true }],
+    ['β₁ and β₂ exchanged', { swappedBetas: true }],
+    ['the first step counted as the second', { lateStepCount: true }],
+  ])('can it fail? %s', (_, slip) => {
+    expect(() => expectClose(byAdamW(start, slopes, fixed), byLoops(start, slopes, fixed, slip), tolerance)).toThrow(/worst error/);
+  });
+  it('goes on after a pause as if there had been none, to the bit', () => {
+    expect(byAdamW(start, slopes, fixed, 3)).toEqual(byAdamW(start, slopes, fixed));
+  });
+  it('a state in which one average is missing, or of another size, is refused and changes nothing', () => {
+    const store = new ParameterStore();
+    store.add('w', 'vector', [2], new Float32Array(2));
+    const optimizer = new AdamW(store);
+    const two = new Float32Array(2);
+    const broken: AdamWState['moments'][] = [{}, { w: { m: two, v: new Float32Array(3) } }];
+    for (const moments of broken)
+      expect(() => optimizer.restore({ steps: 5, moments })).toThrow('AdamW.restore: the state of w is missing or of another size');
+    expect(optimizer.steps).toBe(0);
+    optimizer.dispose();
+    store.dispose();
+  });
+  it('holds the same number of tensors after every step', () => {
+    const store = new ParameterStore();
+    store.add('w', 'vector', [6], Float32Array.from(start));
+    const optimizer = new AdamW(store);
+    const held = slopes.map((row) => {
+      tf.tidy(() => optimizer.update({ w: tf.tensor1d(row) }, 0.1));
+      return tf.memory().numTensors;
+    });
+    expect(new Set(held).size).toBe(1);
+    optimizer.dispose();
+    store.dispose();
+    expect(tf.memory().numTensors).toBe(held[0]! - 3); // the weight and its two averages
+  });
+  it.each<[AdamWOptions, string]>([
+    [{ beta1: 1 }, 'beta1 is 1; give a number from 0 up to, not including, 1'],
+    [{ beta2: -0.1 }, 'beta2 is -0.1'],
+    [{ eps: 0 }, 'eps is 0; give a number above 0'],
+    [{ weightDecay: Number.NaN }, 'weightDecay is NaN; give 0 or more'],
+  ])('refuses %j', (options, word) => {
+    const before = tf.memory().numTensors;
+    expect(() => new AdamW(new ParameterStore(), options)).toThrow(word);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+  it('moves no weight when a gradient is missing or the rate is no rate', () => {
+    const store = new ParameterStore();
+    store.add('a', 'vector', [1], Float32Array.of(1));
+    store.add('b', 'vector', [1], Float32Array.of(2));
+    const optimizer = new AdamW(store);
+    tf.tidy(() => {
+      expect(() => optimizer.update({ a: tf.ones([1]) }, 0.1)).toThrow('there is no gradient for b');
+      expect(() => optimizer.update({ a: tf.ones([1]), b: tf.ones([1]) }, Number.NaN)).toThrow('the learning rate is NaN');
+    });
+    expect([store.get('a')!.variable.dataSync()[0], store.get('b')!.variable.dataSync()[0], optimizer.steps]).toEqual([1, 2, 0]);
+    optimizer.dispose();
+    store.dispose();
+  });
+});
