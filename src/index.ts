@@ -43,4 +43,4 @@ export { gridHeatmap } from './figures/grid-heatmap';
 export { lineChart } from './figures/line-chart';
 export { modelColours } from './figures/palette';
 export { show, showTable } from './course/show';
-export { checkEqual, compareGuess } from './course/check-equal';
+export { checkEqual, checkThat, compareGuess, showClaims } from './course/check-equal';

@@ -97,7 +97,7 @@ export class KernelClient {
     };
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<never>((_, refuse) => {
-      timer = setTimeout(() => refuse(new Error(`the cell took longer than ${timeoutMs / 1000} s`)), timeoutMs);
+      timer = setTimeout(() => refuse(new Error(`it took longer than ${timeoutMs / 1000} s`)), timeoutMs);
     });
     const died = new Promise<never>((_, refuse) => this.process.once('exit', (code) => refuse(new Error(`the kernel ended (code ${code})`))));
     try {

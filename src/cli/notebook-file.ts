@@ -17,7 +17,19 @@ export interface Notebook {
   nbformat_minor: number;
 }
 
-export const readNotebook = (path: string): Notebook => JSON.parse(readFileSync(path, 'utf8')) as Notebook;
+/** @throws RangeError naming the file if it is no notebook. */
+export function readNotebook(path: string): Notebook {
+  const text = readFileSync(path, 'utf8');
+  let notebook: Partial<Notebook>;
+  try {
+    notebook = JSON.parse(text) as Partial<Notebook>;
+  } catch (error) {
+    throw new RangeError(`${path}: this is not JSON (${(error as Error).message}). Was it cut short, or does it hold a merge conflict?`);
+  }
+  if (!Array.isArray(notebook.cells) || notebook.nbformat !== 4)
+    throw new RangeError(`${path}: this is no notebook of format 4 (nbformat is ${notebook.nbformat}).`);
+  return notebook as Notebook;
+}
 export const sourceOf = ({ source }: Cell): string => (Array.isArray(source) ? source.join('') : source);
 const joined = (text: unknown): string => (Array.isArray(text) ? text.join('') : String(text ?? ''));
 const lines = (text: string): string[] => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];

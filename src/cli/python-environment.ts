@@ -10,9 +10,17 @@ import { join } from 'node:path';
 import { outputOf, runQuietly } from './run-command';
 
 export const root = join(__dirname, '..', '..');
-const venv = join(root, '.venv');
-const requirements = join(root, 'notebooks', 'requirements.txt');
-const inVenv = (name: string): string => (process.platform === 'win32' ? join(venv, 'Scripts', `${name}.exe`) : join(venv, 'bin', name));
+/** Where things are, for a repository at `at`; tests set up another one. */
+const placesIn = (at: string) => {
+  const venv = join(at, '.venv');
+  return {
+    venv,
+    requirements: join(at, 'notebooks', 'requirements.txt'),
+    stamp: join(venv, '.cache-once'),
+    program: (name: string) => (process.platform === 'win32' ? join(venv, 'Scripts', `${name}.exe`) : join(venv, 'bin', name)),
+  };
+};
+type Places = ReturnType<typeof placesIn>;
 const OLDEST = [3, 9] as const;
 
 export interface Jupyter {
@@ -37,30 +45,33 @@ export function findPython(candidates: string[][] = [['python3'], ['python'], ['
   return { found };
 }
 
-const stampFile = join(venv, '.cache-once');
-const stampWanted = (): string => createHash('sha256').update(readFileSync(requirements)).digest('hex');
-const isReady = (): boolean => existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stampWanted() && existsSync(inVenv('jupyter'));
+/** What .venv/ was made from, and where: its programs carry their own path and do not survive a move. */
+const stampWanted = ({ venv, requirements }: Places): string => createHash('sha256').update(venv).update(readFileSync(requirements)).digest('hex');
+const isReady = (places: Places): boolean =>
+  existsSync(places.stamp) && readFileSync(places.stamp, 'utf8') === stampWanted(places) && existsSync(places.program('jupyter'));
 
 /**
  * JupyterLab, set up if need be, with our kernel spec in place.
  * @throws Error with what is missing and how to get it, if there is none and none can be made.
  */
-export async function prepareJupyter(say: (line: string) => void): Promise<Jupyter> {
+export async function prepareJupyter(say: (line: string) => void, at = root): Promise<Jupyter> {
+  const places = placesIn(at);
   try {
-    if (!isReady()) await makeEnvironment(say);
-    writeKernelSpec(join(venv, 'share', 'jupyter'));
-    return { program: inVenv('jupyter'), kernelRoot: join(venv, 'share', 'jupyter'), whose: 'this project' };
+    if (!isReady(places)) await makeEnvironment(say, places);
+    const kernelRoot = join(places.venv, 'share', 'jupyter');
+    writeKernelSpec(kernelRoot);
+    return { program: places.program('jupyter'), kernelRoot, whose: 'this project' };
   } catch (error) {
     const installed = outputOf('jupyter', ['lab', '--version'])?.match(/^4\.\S+/m);
     if (!installed) throw error;
     say(`${(error as Error).message}\nUsing the JupyterLab ${installed[0]} that is installed on this machine.`);
-    const kernelRoot = join(root, '.cache', 'jupyter');
+    const kernelRoot = join(at, '.cache', 'jupyter');
     writeKernelSpec(kernelRoot);
     return { program: 'jupyter', kernelRoot, whose: 'this machine' };
   }
 }
 
-async function makeEnvironment(say: (line: string) => void): Promise<void> {
+async function makeEnvironment(say: (line: string) => void, places: Places): Promise<void> {
   const { command, found } = findPython();
   if (!command)
     throw new Error(
@@ -68,16 +79,16 @@ async function makeEnvironment(say: (line: string) => void): Promise<void> {
         'Install one (python.org, or your system’s package python3) and run npm start again.',
     );
   const [program, ...before] = command as [string, ...string[]];
-  rmSync(venv, { recursive: true, force: true }); // a half-made one would fail later and less clearly
+  rmSync(places.venv, { recursive: true, force: true }); // a half-made one would fail later and less clearly
   say('First time here: putting JupyterLab into .venv/ (one or two minutes).');
-  const made = await runQuietly(program, [...before, '-m', 'venv', venv], () => undefined);
+  const made = await runQuietly(program, [...before, '-m', 'venv', places.venv], () => undefined);
   if (made.code !== 0)
     throw new Error(
       `Python has no working venv module: ${made.lines.at(-1) ?? 'it said nothing'}. On Debian or Ubuntu: sudo apt install python3-venv. Then run npm start again.`,
     );
-  const pip = [inVenv('python'), ['-m', 'pip', 'install', '--disable-pip-version-check', '-r', requirements]] as const;
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '-r', places.requirements];
   let packages = 0;
-  const installed = await runQuietly(pip[0], [...pip[1]], (line) => {
+  const installed = await runQuietly(places.program('python'), pip, (line) => {
     if (!line.startsWith('Collecting')) return;
     packages++;
     if (process.stdout.isTTY)
@@ -93,10 +104,10 @@ async function makeEnvironment(say: (line: string) => void): Promise<void> {
   if (installed.code !== 0)
     throw new Error(
       `JupyterLab could not be installed: ${installed.lines.filter((line) => /error/i.test(line)).at(-1) ?? installed.lines.at(-1)}. ` +
-        'Is the network, or your mirror of the Python package index, reachable? Run npm start again; nothing is left half-made.',
+        'Is the network, or your mirror of the Python package index, reachable? Run npm start again: it begins afresh.',
     );
   say(`  ${packages} packages installed.`);
-  writeFileSync(stampFile, stampWanted());
+  writeFileSync(places.stamp, stampWanted(places));
 }
 
 /** The tslab kernel, started in the repository's root wherever the notebook lies. */

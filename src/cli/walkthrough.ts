@@ -29,7 +29,11 @@ export async function walk(
   try {
     const cells = notebook.cells.filter((cell) => cell.cell_type === 'code' && sourceOf(cell).trim() !== '');
     for (const [i, cell] of cells.entries()) {
-      const result = await kernel.execute(sourceOf(cell), timeoutMs);
+      const result = await kernel.execute(sourceOf(cell), timeoutMs).catch((error: Error) => error);
+      if (result instanceof Error) {
+        problems.push(`cell ${i + 1}: ${result.message}`);
+        break;
+      }
       slowest = Math.max(slowest, result.elapsedMs);
       fresh.set(cell, result.outputs);
       onCell(i + 1);
@@ -41,8 +45,6 @@ export async function walk(
       const stale = staleness(cell.outputs, result.outputs);
       if (stale) problems.push(`cell ${i + 1} is stale: ${stale}`);
     }
-  } catch (error) {
-    problems.push((error as Error).message);
   } finally {
     kernel.stop();
   }
@@ -95,7 +97,7 @@ async function main(): Promise<void> {
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     console.log(
-      `${blocking.length === 0 ? '✓' : '✗'} ${relative(root, path)}: ${cells} cells in ${seconds} s, the slowest ${(slowest / 1000).toFixed(1)} s${options.write ? ', written' : ''}`,
+      `${blocking.length === 0 ? '✓' : '✗'} ${relative(root, path)}: ${cells} cells in ${seconds} s, the slowest ${(slowest / 1000).toFixed(1)} s${options.write && blocking.length === 0 ? ', written' : ''}`,
     );
     for (const problem of blocking) console.log(`  ${problem}`);
     if (blocking.length > 0) failed++;

@@ -1,6 +1,6 @@
 /** Claims that check themselves, and guesses that are welcome to be wrong. */
 import * as tf from '@tensorflow/tfjs';
-import { rounded } from './show';
+import { rounded, showTable } from './show';
 
 type Numbers = tf.Tensor | ArrayLike<number> | number;
 const listOf = (x: Numbers): number[] => {
@@ -31,7 +31,26 @@ export function checkEqual(name: string, got: Numbers, want: Numbers, allowed = 
   });
   const limit = allowed * largest;
   if (!(worst <= limit)) throw new Error(`✗ ${name}: number ${at} is ${a[at]}, expected ${b[at]}; allowed is a difference of ${precise(limit)}.`);
+  claims.set(name, 'equal');
   console.log(`✓ ${name}: worst difference ${precise(Math.max(0, worst))} of ${rounded(largest)}, allowed ${precise(limit)}`);
+}
+
+/**
+ * Prints "✓ name: detail".
+ * @throws Error if the claim does not hold.
+ */
+export function checkThat(name: string, holds: boolean, detail: string | number = 'yes'): void {
+  const told = typeof detail === 'number' ? rounded(detail) : detail;
+  if (!holds) throw new Error(`✗ ${name}: ${told}`);
+  claims.set(name, told);
+  console.log(`✓ ${name}: ${told}`);
+}
+
+/** Everything that `checkEqual` and `checkThat` have confirmed in this notebook, in order; a claim checked again keeps its place. */
+const claims = new Map<string, string>();
+/** The table at the end of a lesson: only what ran and held is in it. */
+export function showClaims(): void {
+  showTable(['claim', 'here'], [...claims]);
 }
 
 /** Lays your guess beside what was computed. All zeros mean that you have not guessed yet. */

@@ -1,0 +1,33 @@
+/** A prompt of 16,384 tokens in one piece: its scores would take 1 GiB per head and layer, more than wasm has in one tensor. */
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { peakOf } from '../../src/engine/ledger';
+import { transformerConfig } from '../../src/models/config';
+import { Transformer } from '../../src/models/transformer';
+import { useTestEngine } from '../support';
+
+beforeAll(useTestEngine);
+
+const config = transformerConfig({ vocabSize: 32, dim: 16, ffnDim: 16, heads: 1, kvHeads: 1, headDim: 16, layers: 1 });
+const prompt = (tokens: number) => [Array.from({ length: tokens }, (_, i) => (i * 7) % 32)];
+
+describe('a long prompt in one piece', () => {
+  // Plain JavaScript would take a minute for the same: 2,048 tokens there, under the same law.
+  const N = () => (tf.getBackend() === 'cpu' ? 2048 : 16_384);
+  it('never holds the N × N scores, and grows with N, not with N²', { timeout: 60_000 }, () => {
+    const model = new Transformer(config, { seed: 3 });
+    const needed = (tokens: number): number => {
+      const cache = model.newCache();
+      const { result, needed } = peakOf(() => model.prefill(prompt(tokens), cache, { pieceSize: tokens }));
+      expect(result.dataSync().every(Number.isFinite)).toBe(true);
+      expect(cache.length).toBe(tokens);
+      result.dispose();
+      cache.dispose();
+      return needed.bytes;
+    };
+    const whole = needed(N());
+    expect(whole).toBeLessThan((4 * N() ** 2) / (N() / 1024)); // 1,024 rows of scores at most
+    expect(whole / needed(N() / 2)).toBeLessThan(2.5);
+    model.dispose();
+  });
+});
