@@ -1,39 +1,41 @@
 /**
- * `webgpu`: any graphics card, through Dawn, the implementation of WebGPU that Chromium uses, built for Node.
+ * `webgpu`: any graphics card, of any maker, without CUDA, through Dawn and the TensorFlow.js backend for WebGPU.
  *
- * Opt-in, because the two packages are large: npm install --no-save webgpu @tensorflow/tfjs-backend-webgpu@4.22.0
- * Dawn gives Node what a browser page has, `navigator.gpu`; the TensorFlow.js backend looks for it when it loads.
+ * Opt-in, because its two packages are large: `npm run setup:webgpu` (webgpu/packages.ts).
+ *
+ * A software device, a program that plays a graphics card, computes the same numbers far slower than wasm does. It is there
+ * for tests, and is taken only where it was asked for: by CACHE_ONCE_ENGINE=webgpu, or by naming its Vulkan driver.
  */
 import * as tf from '@tensorflow/tfjs';
-import { loadOptional, type Started, takeBackend } from './started';
+import { describeAdapter, findGpu } from '../webgpu/dawn';
+import { installWebgpuCures } from '../webgpu/install';
+import { BACKEND, requireOptional, setupAdvice } from '../webgpu/packages';
+import { type Started, takeBackend } from './started';
 
-const advice = 'Run npm install --no-save webgpu @tensorflow/tfjs-backend-webgpu@4.22.0.';
-
-interface Adapter {
-  info?: { vendor?: string; description?: string; device?: string };
-}
-interface Gpu {
-  requestAdapter(): Promise<Adapter | null>;
-}
+const { CACHE_ONCE_ENGINE, VK_ICD_FILENAMES, VK_DRIVER_FILES } = process.env;
 
 export async function startWebgpu(): Promise<Started> {
-  const dawn = await loadOptional('webgpu', advice);
-  const scope = globalThis as unknown as Record<string, unknown> & { navigator?: { gpu?: Gpu } };
-  let gpu = scope.navigator?.gpu;
-  if (!gpu) {
-    gpu = (dawn.create as (options: string[]) => Gpu)([]);
-    Object.assign(globalThis, dawn.globals);
-    // Node's own navigator (21 and later) is read-only, but takes new properties; older ones have none.
-    if (!scope.navigator) Object.defineProperty(globalThis, 'navigator', { value: {}, configurable: true, writable: true });
-    Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
-  }
-  const adapter = await gpu.requestAdapter();
-  if (!adapter) throw new Error('Dawn finds no graphics card. Install its Vulkan (Linux), Metal (macOS) or Direct3D (Windows) driver.');
-  // The backend registers itself only where it believes to be in a page or a worker.
+  const gpu = findGpu();
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter)
+    throw new Error(
+      'Dawn finds no graphics card. Install its driver: Vulkan and its loader libvulkan1 (Linux), Metal (macOS) or Direct3D 12 (Windows).',
+    );
+  const { device, isSoftware } = describeAdapter(adapter);
+  if (isSoftware && !(CACHE_ONCE_ENGINE === 'webgpu' || VK_ICD_FILENAMES || VK_DRIVER_FILES))
+    throw new Error(
+      `Dawn finds only a software device (${device}), slower than wasm. ` +
+        "Install your graphics card's driver, or set CACHE_ONCE_ENGINE=webgpu to use the software device all the same.",
+    );
+  // The backend registers itself when it is loaded, and only where it believes to be in a page or a worker.
+  const scope = globalThis as unknown as Record<string, unknown>;
   scope.WorkerGlobalScope ??= class {};
-  await loadOptional('@tensorflow/tfjs-backend-webgpu', advice);
-  if (!tf.findBackendFactory('webgpu')) throw new Error('The webgpu backend did not register with TensorFlow.js. Install version 4.22.0 of both.');
+  requireOptional(BACKEND.name);
+  if (!tf.findBackendFactory('webgpu'))
+    throw new Error(`${BACKEND.name} brought a TensorFlow.js of its own instead of sharing ours. Delete .cache/webgpu. ${setupAdvice}`);
+  // Stock hands small operations to the processor. What a small test checks would then not be what a large model runs.
+  tf.env().set('WEBGPU_CPU_FORWARD', false);
   await takeBackend('webgpu');
-  const { description, device, vendor } = adapter.info ?? {};
-  return { device: description || device || vendor || 'graphics card', precision: 'float32' };
+  installWebgpuCures();
+  return { device, precision: 'float32' };
 }
