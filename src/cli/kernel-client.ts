@@ -65,7 +65,37 @@ export class KernelClient {
     shell.connect(`tcp://127.0.0.1:${shellPort}`);
     iopub.connect(`tcp://127.0.0.1:${iopubPort}`);
     iopub.subscribe();
-    return new KernelClient(child, shell, iopub, key, folder);
+    const client = new KernelClient(child, shell, iopub, key, folder);
+    await client.handshake();
+    return client;
+  }
+
+  /**
+   * Asks until an answer is heard on `iopub`. A subscriber that connects late misses what was said before, and the "idle"
+   * of a first cell, once missed, would be waited for in vain.
+   * @throws Error if the kernel says nothing for a minute.
+   */
+  private async handshake(): Promise<void> {
+    this.iopub.receiveTimeout = 250;
+    try {
+      for (const patience = Date.now() + 60_000; Date.now() < patience; ) {
+        if (this.process.exitCode !== null) break;
+        await this.send(this.header('kernel_info_request', randomUUID()), {});
+        const heard = await this.iopub.receive().then(
+          () => true,
+          () => false, // nothing yet
+        );
+        if (heard) return;
+      }
+      this.stop();
+      throw new Error('the kernel does not answer; npm run doctor says whether tslab is installed');
+    } finally {
+      if (!this.iopub.closed) this.iopub.receiveTimeout = -1;
+    }
+  }
+
+  private header(msg_type: string, msg_id: string): object {
+    return { msg_id, msg_type, username: 'walkthrough', session: this.key, date: new Date().toISOString(), version: '5.3' };
   }
 
   /**
@@ -75,15 +105,14 @@ export class KernelClient {
   async execute(code: string, timeoutMs: number): Promise<CellResult> {
     const started = performance.now();
     const id = randomUUID();
-    const header = {
-      msg_id: id,
-      msg_type: 'execute_request',
-      username: 'walkthrough',
-      session: this.key,
-      date: new Date().toISOString(),
-      version: '5.3',
-    };
-    await this.send(header, { code, silent: false, store_history: true, user_expressions: {}, allow_stdin: false, stop_on_error: true });
+    await this.send(this.header('execute_request', id), {
+      code,
+      silent: false,
+      store_history: true,
+      user_expressions: {},
+      allow_stdin: false,
+      stop_on_error: true,
+    });
     const collect = async (): Promise<CellResult> => {
       const outputs: Output[] = [];
       const reply = this.nextReply(id);

@@ -12,7 +12,8 @@ import { installWebgpuCures } from '../webgpu/install';
 import { BACKEND, requireOptional, setupAdvice } from '../webgpu/packages';
 import { type Started, takeBackend } from './started';
 
-const { CACHE_ONCE_ENGINE, VK_ICD_FILENAMES, VK_DRIVER_FILES } = process.env;
+const softwareIsWanted = ({ CACHE_ONCE_ENGINE, VK_ICD_FILENAMES, VK_DRIVER_FILES } = process.env): boolean =>
+  CACHE_ONCE_ENGINE === 'webgpu' || Boolean(VK_ICD_FILENAMES || VK_DRIVER_FILES);
 
 export async function startWebgpu(): Promise<Started> {
   const gpu = findGpu();
@@ -22,7 +23,7 @@ export async function startWebgpu(): Promise<Started> {
       'Dawn finds no graphics card. Install its driver: Vulkan and its loader libvulkan1 (Linux), Metal (macOS) or Direct3D 12 (Windows).',
     );
   const { device, isSoftware } = describeAdapter(adapter);
-  if (isSoftware && !(CACHE_ONCE_ENGINE === 'webgpu' || VK_ICD_FILENAMES || VK_DRIVER_FILES))
+  if (isSoftware && !softwareIsWanted())
     throw new Error(
       `Dawn finds only a software device (${device}), slower than wasm. ` +
         "Install your graphics card's driver, or set CACHE_ONCE_ENGINE=webgpu to use the software device all the same.",
