@@ -106,7 +106,8 @@ async function makeEnvironment(say: (line: string) => void, places: Places): Pro
       `JupyterLab could not be installed: ${installed.lines.filter((line) => /error/i.test(line)).at(-1) ?? installed.lines.at(-1)}. ` +
         'Is the network, or your mirror of the Python package index, reachable? Run npm start again: it begins afresh.',
     );
-  say(`  ${packages} packages installed.`);
+  const names = installed.lines.find((line) => line.startsWith('Successfully installed'))?.split(' ').length ?? packages + 2;
+  say(`  ${names - 2} packages installed.`);
   writeFileSync(places.stamp, stampWanted(places));
 }
 

@@ -1,11 +1,16 @@
 /** All cures of the webgpu engine, in one list: what is missing or wrong in TensorFlow.js 4.22, and the file that says why. */
 import * as tf from '@tensorflow/tfjs';
+import { repeatBatch } from '../repeat-batch';
 import { type Kernel, replaceKernel } from '../replace-kernel';
 import type { WebgpuBackend } from './backend';
+import { doublingCumsum } from './cumsum';
 import { checkDevice, watchDevice } from './device-errors';
 import { readSync } from './read-sync';
 
-const cures: Record<string, (stock: Kernel) => Kernel> = {};
+const cures: Record<string, (stock: Kernel) => Kernel> = {
+  BatchMatMul: repeatBatch,
+  Cumsum: doublingCumsum,
+};
 
 const cured = new WeakSet<WebgpuBackend>();
 
