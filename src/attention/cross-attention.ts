@@ -8,6 +8,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { Linear } from '../blocks/linear';
+import { firstPositions } from '../blocks/padding';
 import type { ParameterScope } from '../blocks/parameters';
 import { RMSNorm } from '../blocks/rms-norm';
 import { type RotaryOptions, rotary, YOCO_ROTARY } from '../blocks/rotary';
@@ -37,8 +38,8 @@ export class GlobalKeysAndValues {
     this.v = new Linear(scope.within('v_proj'), dim, width);
     this.norm = new RMSNorm(scope.within('kv_layer_norm'), dim, options.normEps);
   }
-  /** The self-decoder's output x [B,N,dim], normed by `norm`, from position `start` → k (rotated) and v [B,N,Hkv,D]. */
-  project(normed: tf.Tensor3D, start: number): KeysAndValues {
+  /** The self-decoder's output x [B,N,dim], normed by `norm`, from position `start` (of each row, if they differ) → k (rotated) and v [B,N,Hkv,D]. */
+  project(normed: tf.Tensor3D, start: number | readonly number[]): KeysAndValues {
     const { dim, heads, kvHeads, rotary: how = YOCO_ROTARY } = this.options;
     const [B, N] = normed.shape;
     const split = (y: tf.Tensor3D): tf.Tensor4D => y.reshape([B, N, kvHeads, dim / heads]);
@@ -67,7 +68,9 @@ export class CrossAttention {
     const held = global instanceof GrowingCache ? global.length : global.k.shape[1];
     if (held < N) throw new RangeError(`CrossAttention: x holds ${N} positions, the global cache ${held}; write their keys and values first.`);
     return tf.tidy(() => {
-      const q = rotary(this.q.apply(x).reshape([B, N, heads, dim / heads]), held - N, how);
+      // Rows end in the same column, but a shorter one at an earlier position.
+      const lengths = global instanceof GrowingCache ? global.lengths : [held];
+      const q = rotary(this.q.apply(x).reshape([B, N, heads, dim / heads]), firstPositions(lengths.map((tokens) => tokens - N)), how);
       const mixed = global instanceof GrowingCache ? global.attend(q) : softmaxAttention({ q, ...global });
       return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, dim]));
     });

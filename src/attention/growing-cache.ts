@@ -12,13 +12,16 @@
  * Pages lie as the products of one decode step want them: K as [·, n, D] for K·qᵀ, and V transposed, [·, Dv, n], for
  * Vᵀ·p: the large matrix is always the left one, of which no engine here makes a copy.
  *
- * Keys are rotated before they are written, so `length` is the only clock.
+ * Keys are rotated before they are written, so `length` (of each row, where rows differ) is the only clock.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Memory } from '../blocks/memory';
+import { lengthsAfter, type Padding } from '../blocks/padding';
 import { readShapes } from '../engine/shapes';
 import { foldKeys, foldQueries, unfoldKeys, unfoldQueries } from './head-layout';
 import { KEYS_AND_VALUES, type KeysAndValues } from './keys-and-values';
+import { frontMask } from './query-blocks';
+import { followedRightAligned, hiddenColumns } from './right-aligned';
 import { SharedTensors } from './shared-tensors';
 import { type AttentionOptions, checkRule, foldedAttention } from './softmax-attention';
 
@@ -36,10 +39,17 @@ export class GrowingCache implements Memory {
   private fresh?: Fresh;
   private heads = 0;
 
-  constructor(readonly batch: number) {}
+  private taken: readonly number[];
+
+  constructor(readonly batch: number) {
+    this.taken = new Array<number>(batch).fill(0);
+  }
 
   get length(): number {
     return this.pages.reduce((sum, page) => sum + tokensIn(page), 0) + tokensIn(this.fresh);
+  }
+  get lengths(): readonly number[] {
+    return this.taken;
   }
   /** 2 · B · length · Hkv · D · 4, to the byte. */
   get bytes(): number {
@@ -47,7 +57,7 @@ export class GrowingCache implements Memory {
   }
 
   /** Takes [B,M,Hkv,D] along time. @throws RangeError if batch, heads or sizes are not those of the past. */
-  append({ k, v }: KeysAndValues): void {
+  append({ k, v }: KeysAndValues, padding?: Padding): void {
     const { B, Hkv, D, Dv } = readShapes('GrowingCache.append', KEYS_AND_VALUES, { k, v });
     if (B !== this.batch) throw new RangeError(`GrowingCache.append: k holds ${B} sequences, the cache ${this.batch}.`);
     const [, heldD, heldDv] = this.sizes();
@@ -55,6 +65,7 @@ export class GrowingCache implements Memory {
       throw new RangeError(
         `GrowingCache.append: k is [${k.shape}] and v [${v.shape}], but the cache holds ${this.heads} heads of ${heldD} and ${heldDv}; append more of the same.`,
       );
+    if (padding?.some((count, row) => count > 0 && this.taken[row]! > 0)) return this.realign({ k, v }, padding);
     const before = this.fresh;
     tf.tidy(() => {
       const newcomers = { k: foldKeys(k), v: foldKeys(v) };
@@ -65,7 +76,22 @@ export class GrowingCache implements Memory {
       );
     });
     this.heads = Hkv;
+    this.taken = lengthsAfter(this.taken, k.shape[1], padding);
     before?.release();
+    if (tokensIn(this.fresh) > FRESH) this.settle();
+  }
+
+  /** Newcomers with padding between them and a row's past: all is laid anew, once per such piece. */
+  private realign(newcomers: KeysAndValues, padding: Padding): void {
+    const before = this.parts();
+    tf.tidy(() => {
+      const { k, v } = this.whole();
+      const aligned = (past: tf.Tensor3D, fresh: tf.Tensor4D) => foldKeys(followedRightAligned(unfoldKeys(past, this.batch), this.taken, fresh, padding));
+      this.fresh = new SharedTensors({ k: aligned(k, newcomers.k), v: aligned(v, newcomers.v) });
+    });
+    this.pages = [];
+    this.taken = lengthsAfter(this.taken, newcomers.k.shape[1], padding);
+    for (const part of before) part.release();
     if (tokensIn(this.fresh) > FRESH) this.settle();
   }
 
@@ -102,26 +128,29 @@ export class GrowingCache implements Memory {
     const [, heldD] = this.sizes();
     if (this.length > 0 && D !== heldD)
       throw new RangeError(`GrowingCache.attend: q is [${q.shape}], but the keys held have ${heldD} features; both need the same D.`);
-    checkRule('GrowingCache.attend', { N, M: this.length, H, Hkv: this.heads || 1 }, options);
+    checkRule('GrowingCache.attend', { B, N, M: this.length, H, Hkv: this.heads || 1 }, options);
+    const hidden = hiddenColumns(this.length, this.taken);
     return tf.tidy(() => {
       const folded = foldQueries(q, this.heads);
-      if (N === 1 && options.windowSize === undefined) return unfoldQueries(this.attendOnce(folded, options.scale), B);
+      if (N === 1 && options.windowSize === undefined) return unfoldQueries(this.attendOnce(folded, hidden, options.scale), B);
       const { k, v } = this.whole();
-      return unfoldQueries(foldedAttention(folded, k, v, options), B);
+      return unfoldQueries(foldedAttention(folded, k, v, { ...options, hidden }), B);
     });
   }
 
   /** One query per head, [B·Hkv, G, 1, D]: page by page, nothing glued. */
-  private attendOnce(q: tf.Tensor4D, scale = q.shape[3] ** -0.5): tf.Tensor4D {
+  private attendOnce(q: tf.Tensor4D, hidden: number[] | undefined, scale = q.shape[3] ** -0.5): tf.Tensor4D {
     const [BHkv, G, , D] = q.shape;
     const qT = q.mul(scale).reshape<tf.Tensor3D>([BHkv, G, D]).transpose<tf.Tensor3D>([0, 2, 1]);
     const parts = this.parts();
-    const scores = tf.concat<tf.Tensor3D>(
+    const all = tf.concat<tf.Tensor3D>(
       parts.map(({ tensors }) => tf.matMul<tf.Tensor3D>(tensors.k, qT)), // [B·Hkv, n, G]
       1,
     );
+    const front = frontMask(hidden, BHkv, 0, this.length);
+    const scores = front ? all.add<tf.Tensor3D>(front.reshape([BHkv, -1, 1])) : all;
     // Softmax runs over the last axis; with one query per key/value head the turn is only a new name for the same numbers.
-    const p: tf.Tensor3D = G === 1 ? tf.softmax(scores.reshape([BHkv, -1])).reshape(scores.shape) : softmaxOverRows(scores as tf.Tensor3D);
+    const p: tf.Tensor3D = G === 1 ? tf.softmax(scores.reshape([BHkv, -1])).reshape(scores.shape) : softmaxOverRows(scores);
     const shares = parts.length > 1 ? tf.split(p, parts.map(tokensIn), 1) : [p];
     const sums = parts.map(({ tensors }, i) => {
       const share = shares[i]!;
@@ -169,6 +198,7 @@ export class GrowingCache implements Memory {
   fork(): GrowingCache {
     const twin = new GrowingCache(this.batch);
     twin.heads = this.heads;
+    twin.taken = this.taken;
     twin.pages = this.pages.map((page) => page.share());
     twin.fresh = this.fresh?.share();
     return twin;

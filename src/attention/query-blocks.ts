@@ -33,7 +33,7 @@ export function queryBlocks(N: number, M: number, blockSize: number, rule: Atten
 }
 
 /** So far below any score that its softmax is exactly 0; finite, because ∞ − ∞ is NaN. */
-const HIDDEN = -1e30;
+export const HIDDEN = -1e30;
 
 /** What is added to a block's scores, [count, keys]: 0 where seen, a huge negative where not. Undefined if all is seen. */
 export function blockMask({ start, count, firstKey, endKey }: QueryBlock, N: number, M: number, rule: AttentionRule): tf.Tensor2D | undefined {
@@ -49,4 +49,17 @@ export function blockMask({ start, count, firstKey, endKey }: QueryBlock, N: num
       }
   }
   return hides ? tf.tensor2d(mask, [count, width]) : undefined;
+}
+
+/**
+ * What is added to the scores of rows that are shorter than the batch, [B·Hkv, keys]: a huge negative over the first
+ * `hidden[b]` keys of sequence b. Undefined if none of the keys firstKey … endKey is hidden.
+ */
+export function frontMask(hidden: readonly number[] | undefined, BHkv: number, firstKey: number, endKey: number): tf.Tensor2D | undefined {
+  if (!hidden?.some((count) => count > firstKey)) return undefined;
+  const width = endKey - firstKey;
+  const mask = new Float32Array(BHkv * width);
+  const headsPerRow = BHkv / hidden.length;
+  for (let i = 0; i < BHkv; i++) mask.fill(HIDDEN, i * width, i * width + Math.min(width, Math.max(0, hidden[Math.floor(i / headsPerRow)]! - firstKey)));
+  return tf.tensor2d(mask, [BHkv, width]);
 }

@@ -9,13 +9,15 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Memory } from '../blocks/memory';
+import { lengthsAfter, longest, type Padding } from '../blocks/padding';
 import { readShapes } from '../engine/shapes';
 import { KEYS_AND_VALUES, type KeysAndValues } from './keys-and-values';
+import { followedRightAligned, hiddenColumns } from './right-aligned';
 import { SharedTensors } from './shared-tensors';
 
 export class RingCache implements Memory {
   private held?: SharedTensors<{ k: tf.Tensor4D; v: tf.Tensor4D }>;
-  private taken = 0;
+  private taken: readonly number[];
   /** @param capacity seats: tokens kept, 0 or more. */
   constructor(
     readonly batch: number,
@@ -23,9 +25,13 @@ export class RingCache implements Memory {
   ) {
     if (!Number.isInteger(capacity) || capacity < 0)
       throw new RangeError(`RingCache: capacity is ${capacity}; give a whole number of tokens, 0 or more.`);
+    this.taken = new Array<number>(batch).fill(0);
   }
 
   get length(): number {
+    return longest(this.taken);
+  }
+  get lengths(): readonly number[] {
     return this.taken;
   }
   /** 2 · B · min(length, capacity) · H · D · 4. */
@@ -33,25 +39,30 @@ export class RingCache implements Memory {
     return this.held ? 4 * (this.held.tensors.k.size + this.held.tensors.v.size) : 0;
   }
 
-  /** What is held followed by the newcomers, for attention to read inside the caller's tidy; the ring stays as it was. */
-  followedBy({ k, v }: KeysAndValues): KeysAndValues {
+  /**
+   * What is held followed by the newcomers, for attention to read inside the caller's tidy, and what of it is hidden; the
+   * ring stays as it was.
+   */
+  followedBy({ k, v }: KeysAndValues, padding?: Padding): KeysAndValues & { hidden?: number[] } {
     readShapes('RingCache', { ...KEYS_AND_VALUES, held: 'B R Hkv D' }, { k, v, held: this.held?.tensors.k });
     if (k.shape[0] !== this.batch) throw new RangeError(`RingCache: k holds ${k.shape[0]} sequences, the ring ${this.batch}.`);
     const held = this.held?.tensors;
-    return held ? { k: tf.concat([held.k, k], 1), v: tf.concat([held.v, v], 1) } : { k, v };
+    const tokens = this.taken.map((count) => Math.min(count, held?.k.shape[1] ?? 0));
+    const both = held ? { k: followedRightAligned(held.k, tokens, k, padding), v: followedRightAligned(held.v, tokens, v, padding) } : { k, v };
+    return { ...both, hidden: hiddenColumns(both.k.shape[1], lengthsAfter(tokens, k.shape[1], padding)) };
   }
 
   /** Takes the newcomers in; the oldest leave. */
-  append(newcomers: KeysAndValues): void {
+  append(newcomers: KeysAndValues, padding?: Padding): void {
     const before = this.held;
     tf.tidy(() => {
-      const { k, v } = this.followedBy(newcomers);
+      const { k, v } = this.followedBy(newcomers, padding);
       const surplus = Math.max(0, k.shape[1] - this.capacity);
       // The newcomers are the caller's: what is kept of them is our own copy.
       const last = (x: tf.Tensor4D): tf.Tensor4D => (surplus ? x.slice([0, surplus, 0, 0], [-1, -1, -1, -1]) : before ? x : x.clone());
       this.held = this.capacity === 0 ? undefined : new SharedTensors({ k: last(k), v: last(v) });
     });
-    this.taken += newcomers.k.shape[1];
+    this.taken = lengthsAfter(this.taken, newcomers.k.shape[1], padding);
     before?.release();
   }
 

@@ -9,9 +9,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { Linear } from '../blocks/linear';
 import type { TokenMixer } from '../blocks/mixer';
+import { firstPositions, type Padding } from '../blocks/padding';
 import type { ParameterScope } from '../blocks/parameters';
 import { BASELINE_ROTARY, type RotaryOptions, rotary } from '../blocks/rotary';
 import { GrowingCache } from './growing-cache';
+import type { KeysAndValues } from './keys-and-values';
 import { RingCache } from './ring-cache';
 import { softmaxAttention } from './softmax-attention';
 
@@ -47,27 +49,31 @@ export class SelfAttention implements TokenMixer<GrowingCache | RingCache> {
     return windowSize === undefined ? new GrowingCache(batch) : new RingCache(batch, windowSize - 1);
   }
 
-  mix(x: tf.Tensor3D, memory?: GrowingCache | RingCache): tf.Tensor3D {
+  mix(x: tf.Tensor3D, memory?: GrowingCache | RingCache, padding?: Padding): tf.Tensor3D {
     const { heads, kvHeads, headDim, windowSize, rotary: how = BASELINE_ROTARY } = this.options;
     const [B, N] = x.shape;
     return tf.tidy(() => {
-      const start = memory?.length ?? 0;
+      const start = memory ? firstPositions(memory.lengths, padding) : 0;
       const q = rotary(this.q.apply(x).reshape([B, N, heads, headDim]), start, how);
       const k = rotary(this.k.apply(x).reshape([B, N, kvHeads, headDim]), start, how);
       const v = this.v.apply(x).reshape<tf.Tensor4D>([B, N, kvHeads, headDim]);
-      const mixed = attend(q, { k, v }, memory, windowSize);
+      const mixed = attend(q, { k, v }, { memory, padding, windowSize });
       return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, heads * headDim]));
     });
   }
 }
 
 /** Attends to the past and to the newcomers themselves; the memory takes them in. */
-function attend(q: tf.Tensor4D, newcomers: { k: tf.Tensor4D; v: tf.Tensor4D }, memory?: GrowingCache | RingCache, windowSize?: number): tf.Tensor4D {
-  if (memory instanceof GrowingCache && memory.length > 0) {
-    memory.append(newcomers);
+function attend(
+  q: tf.Tensor4D,
+  newcomers: KeysAndValues,
+  { memory, padding, windowSize }: { memory?: GrowingCache | RingCache; padding?: Padding; windowSize?: number },
+): tf.Tensor4D {
+  if (memory instanceof GrowingCache && (memory.length > 0 || padding)) {
+    memory.append(newcomers, padding);
     return memory.attend(q);
   }
-  const seen = memory instanceof RingCache ? memory.followedBy(newcomers) : newcomers;
-  memory?.append(newcomers);
-  return softmaxAttention({ q, ...seen }, { windowSize });
+  const { hidden, ...seen } = memory instanceof RingCache ? memory.followedBy(newcomers, padding) : { ...newcomers, hidden: undefined };
+  memory?.append(newcomers, padding);
+  return softmaxAttention({ q, ...seen }, { windowSize, hidden });
 }

@@ -9,6 +9,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { Linear } from '../blocks/linear';
 import type { TokenMixer } from '../blocks/mixer';
+import { firstPositions, type Padding } from '../blocks/padding';
 import type { ParameterScope } from '../blocks/parameters';
 import { type RotaryOptions, rotary, YOCO_ROTARY } from '../blocks/rotary';
 import { checkCount } from '../engine/shapes';
@@ -44,16 +45,17 @@ export class SlidingWindowAttention implements TokenMixer<RingCache> {
     return new RingCache(batch, this.options.windowSize);
   }
 
-  mix(x: tf.Tensor3D, memory?: RingCache): tf.Tensor3D {
+  mix(x: tf.Tensor3D, memory?: RingCache, padding?: Padding): tf.Tensor3D {
     const { heads, dim, windowSize, rotary: how = YOCO_ROTARY } = this.options;
     const [B, N] = x.shape;
     return tf.tidy(() => {
       const split = (y: tf.Tensor3D): tf.Tensor4D => y.reshape([B, N, heads, dim / heads]);
-      const start = memory?.length ?? 0;
+      const start = memory ? firstPositions(memory.lengths, padding) : 0;
       const q = rotary(split(this.q.apply(x)), start, how);
       const newcomers = { k: rotary(split(this.k.apply(x)), start, how), v: split(this.v.apply(x)) };
-      const mixed = softmaxAttention({ q, ...(memory?.followedBy(newcomers) ?? newcomers) }, { windowSize });
-      memory?.append(newcomers);
+      const { hidden, ...seen } = memory?.followedBy(newcomers, padding) ?? { ...newcomers, hidden: undefined };
+      const mixed = softmaxAttention({ q, ...seen }, { windowSize, hidden });
+      memory?.append(newcomers, padding);
       return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, dim]));
     });
   }

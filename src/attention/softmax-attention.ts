@@ -13,7 +13,7 @@ import * as tf from '@tensorflow/tfjs';
 import { checkCount, readShapes } from '../engine/shapes';
 import type { AttentionRule } from './definition';
 import { foldKeys, foldQueries, unfoldQueries } from './head-layout';
-import { blockMask, type QueryBlock, queriesPerBlock, queryBlocks } from './query-blocks';
+import { blockMask, frontMask, type QueryBlock, queriesPerBlock, queryBlocks } from './query-blocks';
 
 export interface AttentionInputs {
   q: tf.Tensor4D;
@@ -23,6 +23,8 @@ export interface AttentionInputs {
 export interface AttentionOptions extends AttentionRule {
   /** Queries per band; the result does not depend on it. */
   blockSize?: number;
+  /** Keys at the front of each sequence of the batch that hold no token; nobody sees them. One number per sequence. */
+  hidden?: readonly number[];
 }
 
 /**
@@ -32,11 +34,11 @@ export interface AttentionOptions extends AttentionRule {
 export function softmaxAttention({ q, k, v }: AttentionInputs, options: AttentionOptions = {}): tf.Tensor4D {
   const where = 'softmaxAttention';
   const { B, N, H, M, Hkv } = readShapes(where, { q: 'B N H D', k: 'B M Hkv D', v: 'B M Hkv Dv' }, { q, k, v });
-  checkRule(where, { N, M, H, Hkv }, options);
+  checkRule(where, { B, N, M, H, Hkv }, options);
   return tf.tidy(() => unfoldQueries(foldedAttention(foldQueries(q, Hkv), foldKeys(k), foldKeys(v), options), B));
 }
 
-export function checkRule(where: string, sizes: { N: number; M: number; H: number; Hkv: number }, options: AttentionOptions): void {
+export function checkRule(where: string, sizes: { B: number; N: number; M: number; H: number; Hkv: number }, options: AttentionOptions): void {
   const { N, M, H, Hkv } = sizes;
   if (H % Hkv !== 0) throw new RangeError(`${where}: q has ${H} heads, k has ${Hkv}; the number of key/value heads must divide that of query heads.`);
   if (options.causal === false && options.windowSize !== undefined)
@@ -47,6 +49,8 @@ export function checkRule(where: string, sizes: { N: number; M: number; H: numbe
     );
   if (options.windowSize !== undefined) checkCount(where, 'windowSize', options.windowSize, 'tokens, the token itself included');
   if (options.blockSize !== undefined) checkCount(where, 'blockSize', options.blockSize, 'queries');
+  if (options.hidden && (options.hidden.length !== sizes.B || !options.hidden.every((n) => Number.isInteger(n) && n >= 0 && n <= M)))
+    throw new RangeError(`${where}: hidden is [${options.hidden}]; give one number from 0 to ${M} for each of the ${sizes.B} sequences.`);
 }
 
 /** q [B·Hkv, G, N, D], k [B·Hkv, M, D], v [B·Hkv, M, Dv] → [B·Hkv, G, N, Dv]. */
@@ -61,8 +65,12 @@ export function foldedAttention(q: tf.Tensor4D, k: tf.Tensor3D, v: tf.Tensor3D, 
   const weights = (rows: tf.Tensor3D, keysT: tf.Tensor3D, block: QueryBlock): tf.Tensor3D => {
     const scores = tf.matMul<tf.Tensor3D>(rows, timeSlice(keysT, 2, block.firstKey, block.endKey));
     const mask = blockMask(block, N, M, options);
-    if (!mask) return tf.softmax(scores);
-    const byHead = scores.reshape<tf.Tensor4D>([BHkv, G, block.count, -1]).add(mask);
+    const front = frontMask(options.hidden, BHkv, block.firstKey, block.endKey);
+    if (!mask && !front) return tf.softmax(scores);
+    let byHead = scores.reshape<tf.Tensor4D>([BHkv, G, block.count, -1]);
+    if (mask) byHead = byHead.add(mask);
+    // A padded query sees no key at all: its softmax is even over what is masked, finite, and unread.
+    if (front) byHead = byHead.add<tf.Tensor4D>(front.reshape([BHkv, 1, 1, -1]));
     return tf.softmax(byHead.reshape<tf.Tensor3D>(scores.shape));
   };
   const rowsOf = (x: tf.Tensor4D, { start, count }: QueryBlock): tf.Tensor3D =>

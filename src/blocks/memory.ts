@@ -6,8 +6,10 @@
 import type * as tf from '@tensorflow/tfjs';
 
 export interface Memory {
-  /** Tokens taken so far, hence the position of the next one. */
+  /** Tokens taken so far, hence the position of the next one; of the longest row, if rows differ. */
   readonly length: number;
+  /** The same for each row of the batch (see padding.ts). */
+  readonly lengths: readonly number[];
   /** Bytes of the numbers held now. */
   readonly bytes: number;
   /** A second future of the same past: cheap, because tensors are shared until one side moves on. Dispose it too. */

@@ -4,6 +4,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type { Memory } from './memory';
+import type { Padding } from './padding';
 
 export interface TokenMixer<M extends Memory = Memory> {
   /** An empty memory for `batch` sequences. */
@@ -14,6 +15,8 @@ export interface TokenMixer<M extends Memory = Memory> {
    * Without memory the piece starts at position 0 and nothing is remembered (training). With memory it continues at
    * `memory.length`, and the memory takes the piece in: two pieces in turn give what their concatenation gives at once.
    * Tensors that were in the memory stay valid for its forks.
+   *
+   * Slots that `padding` counts leave no trace in the memory, and no other slot sees them.
    */
-  mix(x: tf.Tensor3D, memory?: M): tf.Tensor3D;
+  mix(x: tf.Tensor3D, memory?: M, padding?: Padding): tf.Tensor3D;
 }

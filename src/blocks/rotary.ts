@@ -34,14 +34,19 @@ export function rotaryAngles(D: number, { frequencies, theta }: Pick<RotaryOptio
 }
 
 /**
- * Turns x [B,N,H,D], whose first token stands at position `start`. The caller owns the result.
+ * Turns x [B,N,H,D], whose first token stands at position `start`, or at one of its own in each row of the batch. The
+ * caller owns the result.
  * @throws RangeError if D is odd or `start` is no position.
  */
-export function rotary(x: tf.Tensor4D, start: number, options: RotaryOptions): tf.Tensor4D {
-  if (!Number.isInteger(start) || start < 0) throw new RangeError(`rotary: start is ${start}; a position is a whole number, 0 or more.`);
+export function rotary(x: tf.Tensor4D, start: number | readonly number[], options: RotaryOptions): tf.Tensor4D {
   const [B, N, H, D] = x.shape;
+  if (typeof start === 'number' && (!Number.isInteger(start) || start < 0))
+    throw new RangeError(`rotary: start is ${start}; a position is a whole number, 0 or more.`);
+  // Below 0 stand padded slots, whose angle nobody uses.
+  if (typeof start !== 'number' && (start.length !== B || !start.every(Number.isInteger)))
+    throw new RangeError(`rotary: start is [${start}]; give one whole number for each of the ${B} rows.`);
   return tf.tidy(() => {
-    const { cos, sin } = tables(rotaryAngles(D, options), start, N, options.style);
+    const { cos, sin } = tables(rotaryAngles(D, options), typeof start === 'number' ? [start] : start, N, options.style);
     // Any turn is a part of x and a part of x turned by 90°: x e^{iα} = x cos α + (ix) sin α.
     const quarter = tf.matMul(x.reshape<tf.Tensor2D>([B * N * H, D]), quarterTurn(D, options.style)).reshape<tf.Tensor4D>([B, N, H, D]);
     return x.mul<tf.Tensor4D>(cos).add(quarter.mul(sin));
@@ -65,17 +70,20 @@ function quarterTurn(D: number, style: RotaryStyle): tf.Tensor2D {
   return tf.tensor2d(J, [D, D]);
 }
 
-/** cos and sin of position × angle, [N, 1, D], each angle at both features of its pair. In float64 on the host: at position 10⁶ float32 angles are off by 0.03. */
-function tables(angles: number[], start: number, N: number, style: RotaryStyle): { cos: tf.Tensor3D; sin: tf.Tensor3D } {
+/** cos and sin of position × angle, [rows, N, 1, D], each angle at both features of its pair. In float64 on the host: at position 10⁶ float32 angles are off by 0.03. */
+function tables(angles: number[], starts: readonly number[], N: number, style: RotaryStyle): { cos: tf.Tensor4D; sin: tf.Tensor4D } {
   const D = 2 * angles.length;
-  const cos = new Float32Array(N * D);
-  const sin = new Float32Array(N * D);
-  for (let n = 0; n < N; n++)
-    for (let i = 0; i < angles.length; i++)
-      for (const feature of pairOf(i, D, style)) {
-        cos[n * D + feature] = Math.cos((start + n) * angles[i]!);
-        sin[n * D + feature] = Math.sin((start + n) * angles[i]!);
-      }
-  const shape: [number, number, number] = [N, 1, D];
-  return { cos: tf.tensor3d(cos, shape), sin: tf.tensor3d(sin, shape) };
+  const cos = new Float32Array(starts.length * N * D);
+  const sin = new Float32Array(starts.length * N * D);
+  starts.forEach((start, row) => {
+    for (let n = 0; n < N; n++)
+      for (let i = 0; i < angles.length; i++)
+        for (const feature of pairOf(i, D, style)) {
+          const at = (row * N + n) * D + feature;
+          cos[at] = Math.cos((start + n) * angles[i]!);
+          sin[at] = Math.sin((start + n) * angles[i]!);
+        }
+  });
+  const shape: [number, number, number, number] = [starts.length, N, 1, D];
+  return { cos: tf.tensor4d(cos, shape), sin: tf.tensor4d(sin, shape) };
 }

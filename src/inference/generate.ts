@@ -8,6 +8,7 @@
  * short of the text, and whoever goes on gives that token first (see conversation.ts).
  */
 import type * as tf from '@tensorflow/tfjs';
+import { leftPadded } from '../blocks/padding';
 import { checkCount } from '../engine/shapes';
 import type { LanguageModel, ModelCache } from '../models/language-model';
 import { checkSampling, type SamplingOptions, sample } from './sampling';
@@ -38,20 +39,16 @@ export interface GeneratedStep {
 export interface Generation {
   /** New tokens only, one array per row. */
   tokens: number[][];
-  /** Positions that prefill took, per row. */
+  /** Positions that prefill took, per row: the longest prompt's. */
   prefilled: number;
   /** Decoding steps: one less than the longest row of new tokens. */
   steps: number;
 }
 
 function checkPrompts(where: string, prompts: readonly (readonly number[])[]): void {
-  const length = prompts[0]?.length ?? 0;
-  if (length === 0) throw new RangeError(`${where}: there is no prompt; give at least one row of at least one token.`);
+  if (prompts.length === 0) throw new RangeError(`${where}: there is no prompt; give at least one row of at least one token.`);
   prompts.forEach((row, r) => {
-    if (row.length !== length)
-      throw new RangeError(
-        `${where}: prompt ${r} has ${row.length} tokens, prompt 0 has ${length}. Prompts of one batch need equal lengths; run them in batches by length.`,
-      );
+    if (row.length === 0) throw new RangeError(`${where}: prompt ${r} is empty; every row needs at least one token.`);
   });
 }
 
@@ -67,7 +64,8 @@ async function readRows(logits: tf.Tensor2D): Promise<Float32Array[]> {
 }
 
 /**
- * Yields each token as it comes. Leaving the loop early is fine: what the run holds is freed.
+ * Yields each token as it comes. Leaving the loop early is fine: what the run holds is freed. Prompts may differ in length:
+ * each row is what it would be alone.
  * @throws RangeError for options or prompts that are not allowed, before anything is computed.
  */
 export async function* generateStream(
@@ -84,7 +82,10 @@ export async function* generateStream(
   const running = prompts.map(() => true);
   const cache = options.cache ?? model.newCache(prompts.length);
   try {
-    let logits = await readRows(model.prefill(prompts, cache, pieceSize === undefined ? {} : { pieceSize }));
+    // Shorter prompts wait at the left, so that all rows say their first word in the same step.
+    const { tokens: rows, padding } = leftPadded(prompts);
+    const ragged = padding.some((slots) => slots > 0);
+    let logits = await readRows(model.prefill(rows, cache, { ...(ragged ? { padding } : {}), ...(pieceSize === undefined ? {} : { pieceSize }) }));
     for (let index = 0; ; index++) {
       const drawn = logits.map((row, r) => sample(row, options, streams[r]!));
       const tokens = drawn.map((token, r) => (running[r] ? token : undefined));
@@ -119,5 +120,5 @@ export async function generate(
     steps = step.index;
     onToken?.(step);
   }
-  return { tokens, prefilled: prompts[0]!.length, steps };
+  return { tokens, prefilled: Math.max(...prompts.map((row) => row.length)), steps };
 }

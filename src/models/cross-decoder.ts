@@ -11,6 +11,7 @@ import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
 import type { ParameterScope } from '../blocks/parameters';
 import type { RotaryOptions } from '../blocks/rotary';
 import type { YocoConfig } from './config';
+import type { Observer } from './language-model';
 
 export class CrossDecoder {
   private readonly global: GlobalKeysAndValues;
@@ -25,8 +26,8 @@ export class CrossDecoder {
   get depth(): number {
     return this.layers.length;
   }
-  /** K̂ and V̂ of x [B,N,dim], the self-decoder's output whose first token stands at `start`. */
-  keysAndValues(x: tf.Tensor3D, start: number, observe?: (name: string, x: tf.Tensor3D) => void): KeysAndValues {
+  /** K̂ and V̂ of x [B,N,dim], the self-decoder's output whose first token stands at `start` (of each row, if they differ). */
+  keysAndValues(x: tf.Tensor3D, start: number | readonly number[], observe?: Observer): KeysAndValues {
     return tf.tidy(() => {
       const normed = this.global.norm.apply(x);
       observe?.('kv_norm', normed);
@@ -34,7 +35,7 @@ export class CrossDecoder {
     });
   }
   /** x [B,N,dim], the last N positions of `global` → [B,N,dim]. Note that x itself enters, not the norm that made K̂, V̂. */
-  apply(x: tf.Tensor3D, global: GrowingCache | KeysAndValues, observe?: (name: string, x: tf.Tensor3D) => void): tf.Tensor3D {
+  apply(x: tf.Tensor3D, global: GrowingCache | KeysAndValues, observe?: Observer): tf.Tensor3D {
     return this.layers.reduce((stream, layer, i) => {
       const out = layer.apply(stream, (attention, normed) => attention.attend(normed, global));
       observe?.(`cross.${i}`, out);

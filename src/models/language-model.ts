@@ -3,6 +3,7 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import type { Memory } from '../blocks/memory';
+import type { Padding } from '../blocks/padding';
 import type { ParameterStore } from '../blocks/parameters';
 import type { ModelConfig } from './config';
 import type { StateDict } from './state-dict';
@@ -23,7 +24,20 @@ export interface ModelCache extends Memory {
 export interface PrefillOptions {
   /** Longest piece taken at once; bounds the memory that a long prompt needs. Default 4096 tokens. */
   pieceSize?: number;
+  /**
+   * Prompts of different lengths: slots at the front of each row that hold no token (`leftPadded` makes them). Later turns
+   * may be padded too. Results are those of each row on its own.
+   */
+  padding?: Padding;
+  /**
+   * Leave the upper half after the last position (the default), or run every layer on every position (`false`). The logits
+   * are the same; the work is not. The Transformer has no exit to take.
+   */
+  earlyExit?: boolean;
+  /** `all`: logits of every position, [B,N,vocab]. No early exit can give these, so ask for `earlyExit: false` with it. */
+  logits?: 'last' | 'all';
 }
+export type AllLogits = PrefillOptions & { logits: 'all'; earlyExit: false };
 
 /** Sees the hidden states go by: `embed`, `self.0` …, `kv_norm`, `cross.0` …, `final_norm` (Transformer: `layers.0` …). */
 export type Observer = (name: string, hidden: tf.Tensor3D) => void;
@@ -34,7 +48,12 @@ export interface LanguageModel {
   /** Logits of every position, [B,N,vocab], without a cache: training and scoring. The caller owns them. */
   logits(tokens: Tokens, observe?: Observer): tf.Tensor3D;
   newCache(batch?: number): ModelCache;
-  /** Takes a piece of prompt into the cache and returns the logits of its last position, [B,vocab]. YOCO leaves early. */
+  /**
+   * Takes a piece of prompt into the cache and returns the logits of its last position, [B,vocab]; or of all its positions,
+   * if asked for with the full pass. YOCO leaves early.
+   * @throws RangeError naming the option; the cache then stands where it stood.
+   */
+  prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
   prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
   /** Takes one token per sequence, [B], into the cache and returns the logits of the next, [B,vocab]. */
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D;

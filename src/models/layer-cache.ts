@@ -22,13 +22,16 @@ export class LayerCache implements ModelCache {
   get length(): number {
     return this.memories.values().next().value?.length ?? 0;
   }
+  get lengths(): readonly number[] {
+    return this.memories.values().next().value?.lengths ?? new Array<number>(this.batch).fill(0);
+  }
   get bytes(): number {
     return [...this.memories.values()].reduce((sum, memory) => sum + memory.bytes, 0);
   }
   get layerTokens(): number {
     return this.counted;
   }
-  /** Books `layers` layers that ran on `positions` positions of every sequence. */
+  /** Books `layers` layers that ran on `positions` positions of every sequence; a padded slot is work too. */
   count(layers: number, positions: number): void {
     this.counted += layers * positions * this.batch;
   }

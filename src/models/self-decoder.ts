@@ -8,11 +8,13 @@ import type * as tf from '@tensorflow/tfjs';
 import { SlidingWindowAttention } from '../attention/sliding-window';
 import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
 import type { Memory } from '../blocks/memory';
+import type { Padding } from '../blocks/padding';
 import type { TokenMixer } from '../blocks/mixer';
 import type { ParameterScope } from '../blocks/parameters';
 import type { RotaryOptions } from '../blocks/rotary';
 import { GatedRetention } from '../retention/gated-retention';
 import type { YocoConfig } from './config';
+import type { Observer } from './language-model';
 
 export class SelfDecoder {
   private readonly layers: DecoderLayer<TokenMixer>[];
@@ -30,9 +32,12 @@ export class SelfDecoder {
     return this.layers.map((layer, i) => [`self.${i}`, layer.mixer.newMemory(batch)]);
   }
   /** x [B,N,dim] → [B,N,dim]; with memories, a continuation. */
-  apply(x: tf.Tensor3D, memories?: ReadonlyMap<string, Memory>, observe?: (name: string, x: tf.Tensor3D) => void): tf.Tensor3D {
+  apply(
+    x: tf.Tensor3D,
+    { memories, padding, observe }: { memories?: ReadonlyMap<string, Memory>; padding?: Padding; observe?: Observer } = {},
+  ): tf.Tensor3D {
     return this.layers.reduce((stream, layer, i) => {
-      const out = layer.apply(stream, (mixer, normed) => mixer.mix(normed, memories?.get(`self.${i}`)));
+      const out = layer.apply(stream, (mixer, normed) => mixer.mix(normed, memories?.get(`self.${i}`), padding));
       observe?.(`self.${i}`, out);
       return out;
     }, x);

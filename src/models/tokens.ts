@@ -1,7 +1,8 @@
 /** Token ids as tensors, checked on the way in: a wrong shape is refused before a layer runs. */
 import * as tf from '@tensorflow/tfjs';
 import { checkCount } from '../engine/shapes';
-import type { ModelCache, Tokens } from './language-model';
+import { checkPadding, type Padding, paddingWithin } from '../blocks/padding';
+import type { ModelCache, PrefillOptions, Tokens } from './language-model';
 
 /** [B,N] int32. The caller owns it (call inside a tidy). @throws RangeError for an empty or ragged batch. */
 export function tokenTensor(where: string, tokens: Tokens): tf.Tensor2D {
@@ -13,7 +14,7 @@ export function tokenTensor(where: string, tokens: Tokens): tf.Tensor2D {
   const N = tokens[0]?.length ?? 0;
   if (N === 0) throw new RangeError(`${where}: there are no tokens; give at least one sequence of at least one token.`);
   tokens.forEach((row, b) => {
-    if (row.length !== N) throw new RangeError(`${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths.`);
+    if (row.length !== N) throw new RangeError(`${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths: leftPadded(rows) makes them, with the padding to pass on.`);
     row.forEach((id, n) => {
       if (!Number.isInteger(id)) throw new RangeError(`${where}: token ${n} of sequence ${b} is ${id}; ids are whole numbers.`);
     });
@@ -36,13 +37,32 @@ export function checkBatch(where: string, tokens: tf.Tensor2D, cache: ModelCache
     throw new RangeError(`${where}: tokens hold ${tokens.shape[0]} sequences, the cache ${cache.batch}; make one with newCache(${tokens.shape[0]}).`);
 }
 
-/** Cuts [B,N] along time into pieces of at most `pieceSize`, the last one short. */
-export function inPieces(where: string, tokens: tf.Tensor2D, pieceSize: number): tf.Tensor2D[] {
-  checkCount(where, 'pieceSize', pieceSize, 'tokens');
-  const N = tokens.shape[1];
-  const sizes = Array.from({ length: Math.ceil(N / pieceSize) }, (_, i) => Math.min(pieceSize, N - i * pieceSize));
-  return sizes.length === 1 ? [tokens] : tf.split(tokens, sizes, 1);
+export interface Piece {
+  ids: tf.Tensor2D;
+  padding?: Padding;
 }
+/** Cuts [B,N] along time into pieces of at most `pieceSize`, the last one short; each with its share of the padding. */
+export function inPieces(where: string, tokens: tf.Tensor2D, { pieceSize = 4096, padding }: PrefillOptions): Piece[] {
+  checkCount(where, 'pieceSize', pieceSize, 'tokens');
+  const [B, N] = tokens.shape;
+  if (padding) checkPadding(where, padding, B, N);
+  const sizes = Array.from({ length: Math.ceil(N / pieceSize) }, (_, i) => Math.min(pieceSize, N - i * pieceSize));
+  const pieces = sizes.length === 1 ? [tokens] : tf.split<tf.Tensor2D>(tokens, sizes, 1);
+  return pieces.map((ids, i) => ({ ids, padding: paddingWithin(padding, i * pieceSize, sizes[i]!) }));
+}
+
+/** @throws RangeError for options that contradict each other. */
+export function checkExit(where: string, { earlyExit = true, logits = 'last' }: PrefillOptions): void {
+  if (logits !== 'last' && logits !== 'all') throw new RangeError(`${where}: logits is ${JSON.stringify(logits)}; allowed: last, all.`);
+  if (logits === 'all' && earlyExit)
+    throw new RangeError(
+      `${where}: logits of all positions were asked for, but the early exit computes the upper half for the last position alone; ` +
+        'say earlyExit: false for the full pass, or scorePrompt() for the log-probabilities of a prompt.',
+    );
+}
+
+/** Pieces [B,n,vocab] along time, as one. */
+export const joinPieces = (pieces: tf.Tensor3D[]): tf.Tensor3D => (pieces.length === 1 ? pieces[0]! : tf.concat(pieces, 1));
 
 /** The last position of hidden states: [B,N,dim] → [B,1,dim]. */
 export const lastPosition = (x: tf.Tensor3D): tf.Tensor3D => x.slice([0, x.shape[1] - 1, 0], [-1, 1, -1]);

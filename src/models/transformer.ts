@@ -14,11 +14,11 @@ import { RMSNorm } from '../blocks/rms-norm';
 import { BASELINE_ROTARY } from '../blocks/rotary';
 import { SeededRandom } from '../engine/random';
 import { checkConfig, type TransformerConfig } from './config';
-import type { LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
+import type { AllLogits, LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
 import { LayerCache } from './layer-cache';
 import { OutputHead } from './output-head';
 import { type StateDict, toStateDict } from './state-dict';
-import { checkBatch, inPieces, lastPosition, oneTokenEach, tokenTensor } from './tokens';
+import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, type Piece, tokenTensor } from './tokens';
 
 export class Transformer implements LanguageModel {
   readonly parameters = new ParameterStore();
@@ -64,41 +64,51 @@ export class Transformer implements LanguageModel {
     return new LayerCache(batch, new Map(this.layers.map((layer, i) => [`layers.${i}`, layer.mixer.newMemory(batch)])));
   }
 
-  prefill(tokens: Tokens, cache: ModelCache, { pieceSize = 4096 }: PrefillOptions = {}): tf.Tensor2D {
-    return this.take('Transformer.prefill', () => tokenTensor('Transformer.prefill', tokens), cache, pieceSize);
+  prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
+  prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
+  prefill(tokens: Tokens, cache: ModelCache, options: PrefillOptions = {}): tf.Tensor {
+    checkExit('Transformer.prefill', options);
+    return this.take('Transformer.prefill', () => tokenTensor('Transformer.prefill', tokens), cache, options);
   }
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
-    return this.take('Transformer.step', () => oneTokenEach('Transformer.step', token), cache, 1);
+    return this.take('Transformer.step', () => oneTokenEach('Transformer.step', token), cache, {}) as tf.Tensor2D;
   }
 
   /**
    * Every layer runs on every position: the layer above needs the keys and values of all of them. Only the norm and the
    * head are spared all positions but the last.
    */
-  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, pieceSize: number): tf.Tensor2D {
+  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, options: PrefillOptions): tf.Tensor {
+    const all = options.logits === 'all';
     return tf.tidy(() => {
       const ids = read();
       checkBatch(where, ids, cache);
       return (cache as LayerCache).advance((draft) => {
-        let last: tf.Tensor3D | undefined;
-        for (const piece of inPieces(where, ids, pieceSize)) {
-          last?.dispose();
-          last = tf.tidy(() => this.climb(piece, draft));
-        }
-        return this.head.apply(this.norm.apply(last!)).reshape<tf.Tensor2D>([cache.batch, -1]);
+        const seen = inPieces(where, ids, options).map((piece, i, { length }) =>
+          tf.tidy(() => {
+            const top = this.climb(piece, draft);
+            if (all) return this.read(top);
+            return i + 1 === length ? this.read(lastPosition(top)) : undefined;
+          }),
+        );
+        return all ? joinPieces(seen as tf.Tensor3D[]) : seen.at(-1)!.reshape([cache.batch, -1]);
       });
     });
   }
+  /** From the top of the stack to logits. */
+  private read(top: tf.Tensor3D): tf.Tensor3D {
+    return this.head.apply(this.norm.apply(top));
+  }
 
-  /** All layers on a piece; the hidden state of its last position, [B,1,dim]. */
-  private climb(piece: tf.Tensor2D, draft: LayerCache): tf.Tensor3D {
-    let x = this.embedding.apply(piece);
+  /** All layers on a piece. */
+  private climb({ ids, padding }: Piece, draft: LayerCache): tf.Tensor3D {
+    let x = this.embedding.apply(ids);
     this.layers.forEach((layer, i) => {
       const memory = draft.parts.get(`layers.${i}`) as GrowingCache | RingCache;
-      x = layer.apply(x, (attention, normed) => attention.mix(normed, memory));
+      x = layer.apply(x, (attention, normed) => attention.mix(normed, memory, padding));
     });
-    draft.count(this.layers.length, piece.shape[1]);
-    return lastPosition(x);
+    draft.count(this.layers.length, ids.shape[1]);
+    return x;
   }
 
   stateDict(): StateDict {

@@ -5,24 +5,26 @@
  *
  * The early exit. The next token's logits need the cross-decoder at the last position only: there it reads its own stream
  * and K̂, V̂, and these come from the self-decoder. So a prompt climbs to the middle, leaves its keys and values, and stops;
- * only its last token goes on. N·L/2 + L/2 layer-tokens instead of N·L, and the same numbers.
+ * only its last token goes on. N·L/2 + L/2 layer-tokens instead of N·L, and the same numbers. What the exit cannot give is
+ * logits of the prompt's other positions: those must be asked for by name, and cost the full pass.
  *
  * Source: YOCO, arXiv 2405.05254; official `yoco.py`, whose names the weights have.
  */
 import * as tf from '@tensorflow/tfjs';
 import { GrowingCache } from '../attention/growing-cache';
 import { Embedding } from '../blocks/embedding';
+import { firstPositions } from '../blocks/padding';
 import { ParameterScope, ParameterStore } from '../blocks/parameters';
 import { RMSNorm } from '../blocks/rms-norm';
 import { SeededRandom } from '../engine/random';
 import { checkConfig, type YocoConfig } from './config';
 import { CrossDecoder } from './cross-decoder';
-import type { LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
+import type { AllLogits, LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
 import { LayerCache } from './layer-cache';
 import { OutputHead } from './output-head';
 import { SelfDecoder } from './self-decoder';
 import { type StateDict, toStateDict } from './state-dict';
-import { checkBatch, inPieces, lastPosition, oneTokenEach, tokenTensor } from './tokens';
+import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, type Piece, tokenTensor } from './tokens';
 
 export class Yoco implements LanguageModel {
   readonly parameters = new ParameterStore();
@@ -54,7 +56,7 @@ export class Yoco implements LanguageModel {
     return tf.tidy(() => {
       const x = this.embedding.apply(tokenTensor('Yoco.logits', tokens));
       observe?.('embed', x);
-      const middle = this.selfDecoder.apply(x, undefined, observe);
+      const middle = this.selfDecoder.apply(x, { observe });
       const top = this.crossDecoder?.apply(middle, this.crossDecoder.keysAndValues(middle, 0, observe), observe) ?? middle;
       const last = this.norm.apply(top);
       observe?.('final_norm', last);
@@ -68,39 +70,55 @@ export class Yoco implements LanguageModel {
     return new LayerCache(batch, new Map(memories));
   }
 
-  prefill(tokens: Tokens, cache: ModelCache, { pieceSize = 4096 }: PrefillOptions = {}): tf.Tensor2D {
-    return this.take('Yoco.prefill', () => tokenTensor('Yoco.prefill', tokens), cache, pieceSize);
+  prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
+  prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
+  prefill(tokens: Tokens, cache: ModelCache, options: PrefillOptions = {}): tf.Tensor {
+    checkExit('Yoco.prefill', options);
+    return this.take('Yoco.prefill', () => tokenTensor('Yoco.prefill', tokens), cache, options);
   }
   /** A generated token enters at the bottom like any other: all L layers, one position. */
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
-    return this.take('Yoco.step', () => oneTokenEach('Yoco.step', token), cache, 1);
+    return this.take('Yoco.step', () => oneTokenEach('Yoco.step', token), cache, {}) as tf.Tensor2D;
   }
 
-  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, pieceSize: number): tf.Tensor2D {
+  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, options: PrefillOptions): tf.Tensor {
+    const { earlyExit = true, logits = 'last' } = options;
     return tf.tidy(() => {
       const ids = read();
       checkBatch(where, ids, cache);
       return (cache as LayerCache).advance((draft) => {
-        let last: tf.Tensor3D | undefined;
-        for (const piece of inPieces(where, ids, pieceSize)) {
-          last?.dispose();
-          last = tf.tidy(() => this.climbToTheMiddle(piece, draft));
-        }
-        const global = draft.parts.get('cross') as GrowingCache | undefined;
-        const top = this.crossDecoder?.apply(last!, global!) ?? last!;
-        draft.count(this.crossDecoder?.depth ?? 0, 1);
-        return this.head.apply(this.norm.apply(top)).reshape<tf.Tensor2D>([cache.batch, -1]);
+        const seen = inPieces(where, ids, options).map((piece, i, { length }) =>
+          tf.tidy(() => {
+            const middle = this.climbToTheMiddle(piece, draft);
+            if (logits === 'all') return this.read(this.climbToTheTop(middle, draft));
+            const top = earlyExit ? middle : this.climbToTheTop(middle, draft);
+            return i + 1 === length ? lastPosition(top) : undefined;
+          }),
+        );
+        if (logits === 'all') return joinPieces(seen as tf.Tensor3D[]);
+        const last = seen.at(-1)!;
+        return this.read(earlyExit ? this.climbToTheTop(last, draft) : last).reshape([cache.batch, -1]);
       });
     });
   }
+  /** From the top of the stack to logits. */
+  private read(top: tf.Tensor3D): tf.Tensor3D {
+    return tf.tidy(() => this.head.apply(this.norm.apply(top)));
+  }
 
-  /** The lower half on a whole piece: its memories move on, its K̂, V̂ are written; the last position is handed up. */
-  private climbToTheMiddle(piece: tf.Tensor2D, draft: LayerCache): tf.Tensor3D {
-    const start = draft.length;
-    const middle = this.selfDecoder.apply(this.embedding.apply(piece), draft.parts);
-    if (this.crossDecoder) (draft.parts.get('cross') as GrowingCache).append(this.crossDecoder.keysAndValues(middle, start));
-    draft.count(this.selfDecoder.depth, piece.shape[1]);
-    return lastPosition(middle);
+  /** The lower half on a whole piece: its memories move on, its K̂, V̂ are written. */
+  private climbToTheMiddle({ ids, padding }: Piece, draft: LayerCache): tf.Tensor3D {
+    const start = firstPositions(draft.lengths, padding);
+    const middle = this.selfDecoder.apply(this.embedding.apply(ids), { memories: draft.parts, padding });
+    if (this.crossDecoder) (draft.parts.get('cross') as GrowingCache).append(this.crossDecoder.keysAndValues(middle, start), padding);
+    draft.count(this.selfDecoder.depth, ids.shape[1]);
+    return middle;
+  }
+  /** The upper half, on as many of the last positions as it is handed: it reads the global cache, and leaves no trace. */
+  private climbToTheTop(middle: tf.Tensor3D, draft: LayerCache): tf.Tensor3D {
+    if (!this.crossDecoder) return middle;
+    draft.count(this.crossDecoder.depth, middle.shape[1]);
+    return this.crossDecoder.apply(middle, draft.parts.get('cross') as GrowingCache);
   }
 
   stateDict(): StateDict {

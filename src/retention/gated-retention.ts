@@ -18,12 +18,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { Linear } from '../blocks/linear';
 import type { TokenMixer } from '../blocks/mixer';
+import { firstPositions, type Padding } from '../blocks/padding';
 import { type ParameterScope, xavierUniform } from '../blocks/parameters';
 import { rmsNorm } from '../blocks/rms-norm';
 import { type RotaryFrequencies, rotary } from '../blocks/rotary';
 import { checkCount } from '../engine/shapes';
 import { fixedLogDecay, gateLogDecay, retNetGammas } from './decay';
 import { formNamed, forms, type RetentionFormName } from './forms';
+import { withoutTrace } from './without-trace';
 import { checkPiece, joinHeads, splitHeads } from './heads';
 import { RetentionState } from './retention-state';
 import { DEFAULT_CHUNK_SIZE } from './types';
@@ -114,8 +116,8 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   }
 
   /** x [B,N,dim], already normed → [B,N,dim]. The caller owns it; the memory, if given, has moved on by N tokens. */
-  mix(x: tf.Tensor3D, memory?: RetentionState): tf.Tensor3D {
-    return tf.tidy(() => this.compute(x, memory).out);
+  mix(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): tf.Tensor3D {
+    return tf.tidy(() => this.compute(x, memory, padding).out);
   }
 
   /** The same, with every step on the way. The caller owns them all. */
@@ -123,10 +125,11 @@ export class GatedRetention implements TokenMixer<RetentionState> {
     return tf.tidy(() => ({ ...this.compute(x, memory) }));
   }
 
-  private compute(x: tf.Tensor3D, memory?: RetentionState): GatedRetentionSteps {
+  private compute(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): GatedRetentionSteps {
     const { dim, heads, keyScale, ropeTheta, rotaryFrequencies, normEps, form, chunkSize } = this.options;
-    const { N } = checkPiece('GatedRetention', x, dim, memory);
-    const turn = (y: tf.Tensor4D) => rotary(y, memory?.length ?? 0, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
+    const { B, N } = checkPiece('GatedRetention', x, dim, memory);
+    const start = firstPositions(memory?.lengths ?? new Array<number>(B).fill(0), padding);
+    const turn = (y: tf.Tensor4D) => rotary(y, start, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
 
     const rotatedQ = splitHeads(this.q.apply(x), heads, turn);
     const rotatedK = splitHeads(this.k.apply(x), heads, turn);
@@ -135,13 +138,13 @@ export class GatedRetention implements TokenMixer<RetentionState> {
 
     const retain = N === 1 ? forms.recurrent : forms[form];
     const k = keyScale ? rotatedK.mul<tf.Tensor4D>((dim / heads) ** -0.5) : rotatedK;
-    const { output: retention, state } = retain({ q: rotatedQ, k, v, logDecay }, { initialState: memory?.state, chunkSize });
+    const { output: retention, state } = retain(withoutTrace({ q: rotatedQ, k, v, logDecay }, padding), { initialState: memory?.state, chunkSize });
 
     const normed = joinHeads(rmsNorm(retention, normEps));
     const outputGate = this.g.apply(x);
     const gated = outputGate.mul(outputGate.sigmoid()).mul<tf.Tensor3D>(normed);
     const out = this.out.apply(gated);
-    memory?.advance(state, N);
+    memory?.advance(state, N, padding);
     return { rotatedQ, rotatedK, v, logDecay, retention, normed, outputGate, gated, out };
   }
 

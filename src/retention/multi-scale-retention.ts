@@ -13,6 +13,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { Linear } from '../blocks/linear';
 import type { TokenMixer } from '../blocks/mixer';
+import type { Padding } from '../blocks/padding';
 import { type ParameterScope, xavierUniform } from '../blocks/parameters';
 import { rmsNorm } from '../blocks/rms-norm';
 import { rotary, YOCO_ROTARY } from '../blocks/rotary';
@@ -99,8 +100,12 @@ export class MultiScaleRetention implements TokenMixer<RetentionState> {
     return new RetentionState({ batch, heads, keyDim: dim / heads, valueDim: valueDim / heads });
   }
 
-  /** x [B,N,dim], already normed → [B,N,dim]. The caller owns it; the memory, if given, has moved on by N tokens. */
-  mix(x: tf.Tensor3D, memory?: RetentionState): tf.Tensor3D {
+  /**
+   * x [B,N,dim], already normed → [B,N,dim]. The caller owns it; the memory, if given, has moved on by N tokens.
+   * @throws RangeError for padding: the scores' sums would count it. GatedRetention with `decay: 'fixed'` takes it.
+   */
+  mix(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): tf.Tensor3D {
+    if (padding) throw new RangeError(`MultiScaleRetention: padding is [${padding}], but its score normalisation would count padded slots; give rows of equal length.`);
     return tf.tidy(() => this.compute(x, memory).out);
   }
 

@@ -10,6 +10,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Memory } from '../blocks/memory';
+import { lengthsAfter, longest, type Padding } from '../blocks/padding';
 import { checkCount, readShapes } from '../engine/shapes';
 
 export interface RetentionStateSize {
@@ -28,7 +29,7 @@ interface Shared {
 
 export class RetentionState implements Memory {
   private held?: Shared;
-  private taken: number;
+  private taken: readonly number[];
 
   /** Empty, or standing where `past` stands. @throws RangeError unless every size is 1 or more. */
   constructor(
@@ -40,10 +41,13 @@ export class RetentionState implements Memory {
     // keep: memories are made and fed inside somebody's tidy, which would free them at its closing brace.
     this.held = past ? past.alive() : { state: tf.keep(tf.zeros([batch, heads, keyDim, valueDim])), users: 0 };
     this.held.users++;
-    this.taken = past?.length ?? 0;
+    this.taken = past?.lengths ?? new Array<number>(batch).fill(0);
   }
 
   get length(): number {
+    return longest(this.taken);
+  }
+  get lengths(): readonly number[] {
     return this.taken;
   }
   get bytes(): number {
@@ -54,13 +58,13 @@ export class RetentionState implements Memory {
     return this.alive().state;
   }
 
-  /** Moves on by `tokens`: the state after them replaces the one before, and belongs to the memory from now on. */
-  advance(state: tf.Tensor4D, tokens: number): void {
+  /** Moves on by `tokens`, less each row's padding: the state after them replaces the one before, and belongs to the memory from now on. */
+  advance(state: tf.Tensor4D, tokens: number, padding?: Padding): void {
     readShapes('RetentionState.advance', { held: 'B H Dk Dv', state: 'B H Dk Dv' }, { held: this.state, state });
     checkCount('RetentionState.advance', 'tokens', tokens, 'tokens');
     this.release();
     this.held = { state: tf.keep(state), users: 1 };
-    this.taken += tokens;
+    this.taken = lengthsAfter(this.taken, tokens, padding);
   }
 
   /** Points at the same numbers: a tensor never changes, and whoever moves on first takes a new one. Nothing is copied. */

@@ -9,7 +9,7 @@ import * as tf from '@tensorflow/tfjs';
 import { normalInit, ParameterScope, ParameterStore } from '../../src/blocks/parameters';
 import { SeededRandom } from '../../src/engine/random';
 import { type ModelConfig, transformerConfig } from '../../src/models/config';
-import type { LanguageModel, ModelCache, Tokens } from '../../src/models/language-model';
+import type { AllLogits, LanguageModel, ModelCache, PrefillOptions, Tokens } from '../../src/models/language-model';
 import type { StateDict } from '../../src/models/state-dict';
 
 class FadingCache implements ModelCache {
@@ -21,6 +21,9 @@ class FadingCache implements ModelCache {
     public hidden: tf.Tensor2D,
   ) {
     tf.keep(hidden);
+  }
+  get lengths(): number[] {
+    return new Array(this.batch).fill(this.length);
   }
   get bytes(): number {
     return 4 * this.hidden.size;
@@ -90,13 +93,17 @@ export class FadingModel implements LanguageModel {
   newCache(batch = 1): FadingCache {
     return new FadingCache(batch, tf.zeros([batch, this.dim]));
   }
-  prefill(tokens: Tokens, cache: ModelCache): tf.Tensor2D {
+  prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
+  prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
+  prefill(tokens: Tokens, cache: ModelCache, { logits, padding }: PrefillOptions = {}): tf.Tensor {
+    if (padding) throw new RangeError('The fading model takes no padding.');
     const fading = cache as FadingCache;
     return tf.tidy(() => {
       const hidden = this.hiddenStates(tokens, fading.hidden);
       this.prefills.push(hidden.length);
       fading.take(hidden.at(-1)!, hidden.length);
-      return tf.matMul<tf.Tensor2D>(fading.hidden, this.head as tf.Tensor2D);
+      const read = (state: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(state, this.head as tf.Tensor2D);
+      return logits === 'all' ? tf.stack(hidden.map(read), 1) : read(fading.hidden);
     });
   }
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {

@@ -6,6 +6,7 @@ import { type YocoConfig, yocoConfig } from '../../src/models/config';
 import { createModel } from '../../src/models/create-model';
 import type { LanguageModel } from '../../src/models/language-model';
 import { preset } from '../../src/models/presets';
+import { WindowedTop } from '../../src/models/windowed-top';
 import { expectClose, SeededRandom, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
@@ -103,6 +104,95 @@ describe('the early exit is exact', () => {
     expect(() => expectClose(got, want, tolerance)).toThrow(/worst error/);
     tf.dispose([got, want]);
     cache.dispose();
+    model.dispose();
+  });
+});
+
+describe('what the exit leaves out must be asked for', () => {
+  it.each(kinds)('%s: the full pass through the cache gives all logits, in any pieces, in any turn', (kind) => {
+    const model = createModel(preset(kind), { seed: 6 });
+    const tokens = draw(8, 2, 19);
+    const whole = model.logits(tokens);
+    for (const [turn, pieceSize] of [
+      [19, 19],
+      [19, 4],
+      [7, 3],
+    ] as const) {
+      const cache = model.newCache(2);
+      const parts: tf.Tensor[] = [];
+      for (let at = 0; at < 19; at += turn) {
+        const rows = tokens.map((row) => row.slice(at, at + turn));
+        parts.push(model.prefill(rows, cache, { logits: 'all', earlyExit: false, pieceSize }));
+      }
+      const got = tf.concat(parts, 1);
+      expectClose(got, whole, tolerance, `${kind}, turns of ${turn}, pieces of ${pieceSize}`);
+      expect(cache.layerTokens).toBe(2 * 19 * 4); // N · L: nothing was left out
+      tf.dispose([got, ...parts]);
+      cache.dispose();
+    }
+    whole.dispose();
+    model.dispose();
+  });
+
+  it.each(kinds)('%s: with and without the exit, the same last logits and the same cache; only the work differs', (kind) => {
+    const model = createModel(preset(kind), { seed: 6 });
+    const tokens = draw(9, 1, 15);
+    const [early, full] = [model.newCache(), model.newCache()];
+    const a = model.prefill(tokens, early, { pieceSize: 4 });
+    const b = model.prefill(tokens, full, { pieceSize: 4, earlyExit: false });
+    expectClose(a, b, tolerance, kind);
+    const [held, wanted] = [early.read(), full.read()];
+    expect(Object.keys(held)).toEqual(Object.keys(wanted));
+    for (const name in held) expectClose(held[name]!, wanted[name]!, tolerance, name);
+    expect(full.layerTokens).toBe(15 * 4);
+    tf.dispose([a, b, held, wanted]);
+    early.dispose();
+    full.dispose();
+    model.dispose();
+  });
+
+  it('is refused in words otherwise, and nothing is taken in', () => {
+    for (const kind of kinds) {
+      const model = createModel(preset(kind));
+      const cache = model.newCache();
+      const before = tf.memory().numTensors;
+      const ask = (options: object) => () => model.prefill([[1, 2, 3]], cache, options);
+      expect(ask({ logits: 'all' })).toThrow(/early exit computes the upper half for the last position alone; say earlyExit: false/);
+      expect(ask({ logits: 'every' })).toThrow(/logits is "every"; allowed: last, all/);
+      expect([cache.length, cache.layerTokens, tf.memory().numTensors]).toEqual([0, 0, before]);
+      cache.dispose();
+      model.dispose();
+    }
+  });
+});
+
+describe('the counter-example: a window layer on top', () => {
+  const C = 4;
+  const tokens = draw(12, 2, 24);
+  const errors = (climbing: number[]): number[] => {
+    const model = new WindowedTop(preset('tiny-yoco') as YocoConfig, C, { seed: 1 });
+    const worst = climbing.map((count) =>
+      tf.tidy(() => {
+        const full = model.lastLogits(tokens, 24);
+        const error = full.sub(model.lastLogits(tokens, count)).abs().max();
+        return error.div(full.abs().max()).dataSync()[0]!;
+      }),
+    );
+    model.dispose();
+    return worst;
+  };
+  it('the exit is no longer exact: wrong by a tenth of the largest logit, not by rounding', () => {
+    const [exit, ...more] = errors([1, 2, 3]);
+    expect(exit).toBeGreaterThan(0.1);
+    for (const error of more) expect(error).toBeGreaterThan(1000 * tolerance.ofLargest);
+  });
+  it('it is exact again as soon as C positions climb', () => {
+    for (const error of errors([C, C + 1, 23])) expect(error).toBeLessThan(tolerance.ofLargest);
+  });
+  it('and says what it can do', () => {
+    const model = new WindowedTop(preset('tiny-yoco') as YocoConfig, C);
+    for (const climbing of [0, 25, 1.5])
+      expect(() => model.lastLogits(tokens, climbing)).toThrow(/give 1 \(the early exit\) to 24 \(the full pass\) positions/);
     model.dispose();
   });
 });
