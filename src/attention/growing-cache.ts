@@ -86,7 +86,8 @@ export class GrowingCache implements Memory {
     const before = this.parts();
     tf.tidy(() => {
       const { k, v } = this.whole();
-      const aligned = (past: tf.Tensor3D, fresh: tf.Tensor4D) => foldKeys(followedRightAligned(unfoldKeys(past, this.batch), this.taken, fresh, padding));
+      const aligned = (past: tf.Tensor3D, fresh: tf.Tensor4D) =>
+        foldKeys(followedRightAligned(unfoldKeys(past, this.batch), this.taken, fresh, padding));
       this.fresh = new SharedTensors({ k: aligned(k, newcomers.k), v: aligned(v, newcomers.v) });
     });
     this.pages = [];

@@ -60,6 +60,7 @@ export function frontMask(hidden: readonly number[] | undefined, BHkv: number, f
   const width = endKey - firstKey;
   const mask = new Float32Array(BHkv * width);
   const headsPerRow = BHkv / hidden.length;
-  for (let i = 0; i < BHkv; i++) mask.fill(HIDDEN, i * width, i * width + Math.min(width, Math.max(0, hidden[Math.floor(i / headsPerRow)]! - firstKey)));
+  for (let i = 0; i < BHkv; i++)
+    mask.fill(HIDDEN, i * width, i * width + Math.min(width, Math.max(0, hidden[Math.floor(i / headsPerRow)]! - firstKey)));
   return tf.tensor2d(mask, [BHkv, width]);
 }

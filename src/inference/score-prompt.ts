@@ -33,7 +33,9 @@ export function scorePrompt(model: LanguageModel, tokens: readonly number[], { c
       // Row n of the logits speaks of token n + 1; the piece's first token was foretold by the piece before.
       const [found, last] = tf.tidy(() => {
         const rows = all.reshape<tf.Tensor2D>([piece.length, -1]);
-        const foretelling = expected ? tf.concat([expected, rows.slice([0, 0], [piece.length - 1, -1])], 0) : rows.slice([0, 0], [piece.length - 1, -1]);
+        const foretelling = expected
+          ? tf.concat([expected, rows.slice([0, 0], [piece.length - 1, -1])], 0)
+          : rows.slice([0, 0], [piece.length - 1, -1]);
         const targets = expected ? piece : piece.slice(1);
         return [targets.length ? logProbabilities(foretelling as tf.Tensor2D, targets) : tf.zeros([0]), rows.slice([piece.length - 1, 0]).clone()];
       });

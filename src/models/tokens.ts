@@ -1,7 +1,7 @@
 /** Token ids as tensors, checked on the way in: a wrong shape is refused before a layer runs. */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../engine/shapes';
 import { checkPadding, type Padding, paddingWithin } from '../blocks/padding';
+import { checkCount } from '../engine/shapes';
 import type { ModelCache, PrefillOptions, Tokens } from './language-model';
 
 /** [B,N] int32. The caller owns it (call inside a tidy). @throws RangeError for an empty or ragged batch. */
@@ -14,7 +14,10 @@ export function tokenTensor(where: string, tokens: Tokens): tf.Tensor2D {
   const N = tokens[0]?.length ?? 0;
   if (N === 0) throw new RangeError(`${where}: there are no tokens; give at least one sequence of at least one token.`);
   tokens.forEach((row, b) => {
-    if (row.length !== N) throw new RangeError(`${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths: leftPadded(rows) makes them, with the padding to pass on.`);
+    if (row.length !== N)
+      throw new RangeError(
+        `${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths: leftPadded(rows) makes them, with the padding to pass on.`,
+      );
     row.forEach((id, n) => {
       if (!Number.isInteger(id)) throw new RangeError(`${where}: token ${n} of sequence ${b} is ${id}; ids are whole numbers.`);
     });

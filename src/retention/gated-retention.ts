@@ -25,10 +25,10 @@ import { type RotaryFrequencies, rotary } from '../blocks/rotary';
 import { checkCount } from '../engine/shapes';
 import { fixedLogDecay, gateLogDecay, retNetGammas } from './decay';
 import { formNamed, forms, type RetentionFormName } from './forms';
-import { withoutTrace } from './without-trace';
 import { checkPiece, joinHeads, splitHeads } from './heads';
 import { RetentionState } from './retention-state';
 import { DEFAULT_CHUNK_SIZE } from './types';
+import { withoutTrace } from './without-trace';
 
 export interface GatedRetentionOptions {
   dim: number;

@@ -105,7 +105,10 @@ export class MultiScaleRetention implements TokenMixer<RetentionState> {
    * @throws RangeError for padding: the scores' sums would count it. GatedRetention with `decay: 'fixed'` takes it.
    */
   mix(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): tf.Tensor3D {
-    if (padding) throw new RangeError(`MultiScaleRetention: padding is [${padding}], but its score normalisation would count padded slots; give rows of equal length.`);
+    if (padding)
+      throw new RangeError(
+        `MultiScaleRetention: padding is [${padding}], but its score normalisation would count padded slots; give rows of equal length.`,
+      );
     return tf.tidy(() => this.compute(x, memory).out);
   }
 

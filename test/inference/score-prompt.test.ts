@@ -9,7 +9,13 @@ import { expectClose, SeededRandom, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
 const tolerance = { ofLargest: 1e-5, absolute: 1e-6 };
-const tokens = Array.from({ length: 21 }, ((random) => () => random.integer(64))(new SeededRandom(44)));
+const tokens = Array.from(
+  { length: 21 },
+  (
+    (random) => () =>
+      random.integer(64)
+  )(new SeededRandom(44)),
+);
 
 /** ln softmax by the definition, in float64, from the full pass without a cache. */
 function byDefinition(model: LanguageModel, text: number[]): number[] {

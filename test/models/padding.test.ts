@@ -74,7 +74,11 @@ describe('left padding leaves no trace', () => {
   it.each(models)('%s: ragged turns of any lengths', (_, make) => {
     const model = make();
     const lengths = fc.array(fc.integer({ min: 1, max: 14 }), { minLength: 2, maxLength: 2 });
-    const cases = fc.record({ turns: fc.array(lengths, { minLength: 1, maxLength: 3 }), pieceSize: fc.integer({ min: 1, max: 15 }), seed: fc.nat(99) });
+    const cases = fc.record({
+      turns: fc.array(lengths, { minLength: 1, maxLength: 3 }),
+      pieceSize: fc.integer({ min: 1, max: 15 }),
+      seed: fc.nat(99),
+    });
     fc.assert(
       fc.property(cases, ({ turns, ...how }) => compare(model, turns, how)),
       { numRuns: 12 },
