@@ -65,7 +65,13 @@ export class GrowingCache implements Memory {
       throw new RangeError(
         `GrowingCache.append: k is [${k.shape}] and v [${v.shape}], but the cache holds ${this.heads} heads of ${heldD} and ${heldDv}; append more of the same.`,
       );
-    if (padding?.some((count, row) => count > 0 && this.taken[row]! > 0)) return this.realign({ k, v }, padding);
+    if (padding?.some((count, row) => count > 0 && this.taken[row]! > 0)) this.realign({ k, v }, padding);
+    else this.join({ k, v }, padding);
+    if (tokensIn(this.fresh) > FRESH) this.settle();
+  }
+
+  /** Puts newcomers behind the fresh tail. */
+  private join({ k, v }: KeysAndValues, padding?: Padding): void {
     const before = this.fresh;
     tf.tidy(() => {
       const newcomers = { k: foldKeys(k), v: foldKeys(v) };
@@ -75,10 +81,9 @@ export class GrowingCache implements Memory {
           : newcomers,
       );
     });
-    this.heads = Hkv;
+    this.heads = k.shape[2];
     this.taken = lengthsAfter(this.taken, k.shape[1], padding);
     before?.release();
-    if (tokensIn(this.fresh) > FRESH) this.settle();
   }
 
   /** Newcomers with padding between them and a row's past: all is laid anew, once per such piece. */
@@ -93,7 +98,6 @@ export class GrowingCache implements Memory {
     this.pages = [];
     this.taken = lengthsAfter(this.taken, newcomers.k.shape[1], padding);
     for (const part of before) part.release();
-    if (tokensIn(this.fresh) > FRESH) this.settle();
   }
 
   /** Moves the fresh tail into pages. */

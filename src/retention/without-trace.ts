@@ -16,7 +16,9 @@ export function withoutTrace(inputs: RetentionInputs, padding?: Padding): Retent
   if (!padding) return inputs;
   const [B, , N] = inputs.k.shape;
   const real = new Float32Array(B * N);
-  padding.forEach((count, row) => real.fill(1, row * N + count, (row + 1) * N));
+  padding.forEach((count, row) => {
+    real.fill(1, row * N + count, (row + 1) * N);
+  });
   const mask = tf.tensor2d(real, [B, N]);
   return {
     ...inputs,

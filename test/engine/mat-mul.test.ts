@@ -4,7 +4,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { broadcastPairs } from '../../src/engine/broadcast-pairs';
 import { withStockKernels } from '../../src/engine/replace-kernel';
 import { useEngine } from '../../src/engine/use-engine';
+import type { WasmBackend } from '../../src/engine/wasm/backend';
 import { costs, shortestRoute } from '../../src/engine/wasm/mat-mul-route';
+import { matrixVector } from '../../src/engine/wasm/matrix-vector';
 import { expectClose, leakedBy, normal, SeededRandom } from '../support';
 import { expectStockFault } from './stock';
 
@@ -210,6 +212,34 @@ describe('the fast product on wasm', () => {
     expect(shortestRoute({ M: 2048, K: 256, N: 1024, transposeA: false, transposeB: true })).toBe('rows');
     const both = costs({ M: 9, K: 9, N: 9, transposeA: true, transposeB: true });
     expect(both.columns).toBeLessThan(both.rows); // Cᵀ = B·A needs one flip, C = Aᵀ·Bᵀ two
+  });
+});
+
+describe('a matrix times one vector', () => {
+  it('any rows, any number to sum, in either place, in batches that broadcast', async () => {
+    await useEngine('wasm');
+    const shapes = fc.record({ rows: fc.integer({ min: 1, max: 40 }), K: fc.integer({ min: 1, max: 70 }), batch: batches, left: fc.boolean() });
+    fc.assert(
+      fc.property(shapes, ({ rows, K, batch: [batchA, batchB], left }) =>
+        left
+          ? check({ batchA, batchB, M: rows, K, N: 1, transposeA: false, transposeB: K % 2 === 0 })
+          : check({ batchA, batchB, M: 1, K, N: rows, transposeA: false, transposeB: true }),
+      ),
+      { numRuns: 60 },
+    );
+  });
+  it('is the assembled one, not a way round it', async () => {
+    await useEngine('wasm');
+    const wasm = (tf.backend() as unknown as WasmBackend).wasm;
+    const multiply = matrixVector(wasm)!;
+    const at = wasm._malloc(4 * (2 * 18 + 18 + 2));
+    wasm.HEAPF32.set(
+      Array.from({ length: 54 }, (_, i) => (i < 36 ? i : 1)),
+      at / 4,
+    );
+    multiply(at, at + 4 * 36, at + 4 * 54, 2, 18);
+    expect(Array.from(wasm.HEAPF32.subarray(at / 4 + 54, at / 4 + 56))).toEqual([153, 477]); // 0 + … + 17 and 18 + … + 35
+    wasm._free(at);
   });
 });
 

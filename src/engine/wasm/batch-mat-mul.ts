@@ -11,6 +11,7 @@ import { broadcastPairs } from '../broadcast-pairs';
 import type { Kernel } from '../replace-kernel';
 import { type KernelCall, offsetOf, sizeOf, type WasmBackend, type WasmModule } from './backend';
 import { type Route, shortestRoute } from './mat-mul-route';
+import { type MatrixVector, matrixVector } from './matrix-vector';
 import { checkRoom } from './memory-ceiling';
 import { Results, Slabs } from './slabs';
 
@@ -37,6 +38,9 @@ export const fastBatchMatMul = (stock: Kernel): Kernel => {
     if (a.dtype !== 'float32' || b.dtype !== 'float32' || sizeOf([...batch, eachM, K, N]) === 0) return stock(call);
 
     const outShape = [...batch, eachM, N];
+    const oneVector = vectorSides({ M: eachM, N, transposeA, transposeB });
+    const multiplyVector = oneVector && matrixVector(backend.wasm);
+    if (multiplyVector) return multiplyVectors(call, multiplyVector, oneVector, K, outShape, pairs());
     // One right-hand matrix for all: the batch is only more rows, and the whole is one product.
     const folded = bCount === 1 && !transposeA;
     const M = folded ? eachM * aCount : eachM;
@@ -61,6 +65,31 @@ export const fastBatchMatMul = (stock: Kernel): Kernel => {
     return out;
   };
 };
+
+/** Which side is the matrix with rows along the sum, if the other is a single vector. */
+function vectorSides({ M, N, transposeA, transposeB }: { M: number; N: number } & Flags): 'a' | 'b' | undefined {
+  if (N === 1 && !transposeA) return 'a'; // [M,K]·[K,1]
+  if (M === 1 && transposeB) return 'b'; // [1,K]·[N,K]ᵀ
+  return undefined;
+}
+function multiplyVectors(
+  call: Parameters<Kernel>[0],
+  multiply: MatrixVector,
+  matrix: 'a' | 'b',
+  K: number,
+  outShape: number[],
+  pairs: readonly (readonly [number, number])[],
+): tf.TensorInfo {
+  const { backend, inputs } = call as unknown as KernelCall<Operands>;
+  const out = backend.makeOutput(outShape, 'float32');
+  const [a, b, y] = [offsetOf(backend, inputs.a), offsetOf(backend, inputs.b), offsetOf(backend, out)];
+  const rows = sizeOf(outShape) / pairs.length;
+  pairs.forEach(([i, j], entry) => {
+    const [big, small] = matrix === 'a' ? [a + 4 * i * rows * K, b + 4 * j * K] : [b + 4 * j * rows * K, a + 4 * i * K];
+    multiply(big, small, y + 4 * entry * rows, rows, K);
+  });
+  return out;
+}
 
 /** Two straight matrices: the one case in which the stock kernel is fast, and may keep its packed copy for the next time. */
 function multiplyOnce(call: Parameters<Kernel>[0], M: number, K: number, N: number, outShape: number[], stock: Kernel): tf.TensorInfo {
