@@ -46,10 +46,12 @@ export function rotary(x: tf.Tensor4D, start: number | readonly number[], option
   if (typeof start !== 'number' && (start.length !== B || !start.every(Number.isInteger)))
     throw new RangeError(`rotary: start is [${start}]; give one whole number for each of the ${B} rows.`);
   return tf.tidy(() => {
-    const { cos, sin } = tables(rotaryAngles(D, options), typeof start === 'number' ? [start] : start, N, options.style);
+    const starts = typeof start === 'number' ? [start] : start;
+    const { cos, sin } = tables(options, D, starts, N);
+    const shape: [number, number, number, number] = [starts.length, N, 1, D];
     // Any turn is a part of x and a part of x turned by 90°: x e^{iα} = x cos α + (ix) sin α.
     const quarter = tf.matMul(x.reshape<tf.Tensor2D>([B * N * H, D]), quarterTurn(D, options.style)).reshape<tf.Tensor4D>([B, N, H, D]);
-    return x.mul<tf.Tensor4D>(cos).add(quarter.mul(sin));
+    return x.mul<tf.Tensor4D>(tf.tensor4d(cos, shape)).add(quarter.mul(tf.tensor4d(sin, shape)));
   });
 }
 
@@ -70,20 +72,32 @@ function quarterTurn(D: number, style: RotaryStyle): tf.Tensor2D {
   return tf.tensor2d(J, [D, D]);
 }
 
-/** cos and sin of position × angle, [rows, N, 1, D], each angle at both features of its pair. In float64 on the host: at position 10⁶ float32 angles are off by 0.03. */
-function tables(angles: number[], starts: readonly number[], N: number, style: RotaryStyle): { cos: tf.Tensor4D; sin: tf.Tensor4D } {
-  const D = 2 * angles.length;
+interface Tables {
+  cos: Float32Array;
+  sin: Float32Array;
+}
+/** Every layer of a pass asks for the same angles: the last answer is kept, 8 bytes a number, on the host. */
+let last: { key: string; tables: Tables } | undefined;
+
+/** cos and sin of position × angle, [rows, N, 1, D], each angle at both features of its pair. In float64: at position 10⁶ float32 angles are off by 0.03. */
+function tables({ style, frequencies, theta }: RotaryOptions, D: number, starts: readonly number[], N: number): Tables {
+  const key = [style, frequencies, theta, D, N, ...starts].join();
+  if (last?.key === key) return last.tables;
+  const angles = rotaryAngles(D, { frequencies, theta });
   const cos = new Float32Array(starts.length * N * D);
   const sin = new Float32Array(starts.length * N * D);
   starts.forEach((start, row) => {
     for (let n = 0; n < N; n++)
-      for (let i = 0; i < angles.length; i++)
+      for (let i = 0; i < angles.length; i++) {
+        const angle = (start + n) * angles[i]!;
+        const [c, s] = [Math.cos(angle), Math.sin(angle)];
         for (const feature of pairOf(i, D, style)) {
           const at = (row * N + n) * D + feature;
-          cos[at] = Math.cos((start + n) * angles[i]!);
-          sin[at] = Math.sin((start + n) * angles[i]!);
+          cos[at] = c;
+          sin[at] = s;
         }
+      }
   });
-  const shape: [number, number, number, number] = [starts.length, N, 1, D];
-  return { cos: tf.tensor4d(cos, shape), sin: tf.tensor4d(sin, shape) };
+  last = { key, tables: { cos, sin } };
+  return last.tables;
 }
