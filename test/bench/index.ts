@@ -1,9 +1,21 @@
 /** The tables of `npm run bench`, in the order in which they are printed. */
 import { constantMemoryTable } from './constant-memory';
+import { decodeTable } from './decode';
 import { growingCacheTable } from './growing-cache';
 import { matmulTable } from './matmul';
 import type { Table } from './measure';
 import { movingTable } from './moving';
+import { prefillTable } from './prefill';
 import { retentionTable } from './retention';
+import { trainingTable } from './training';
 
-export const tables: Table[] = [matmulTable, movingTable, growingCacheTable, constantMemoryTable, retentionTable];
+export const tables: Table[] = [
+  matmulTable,
+  movingTable,
+  growingCacheTable,
+  constantMemoryTable,
+  retentionTable,
+  prefillTable,
+  decodeTable,
+  trainingTable,
+];

@@ -94,8 +94,12 @@ export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 50
       tf.tidy(() => void run());
       return performance.now() - start;
     });
-  const warm = rivals.map((rival) => Math.min(once(rival), once(rival)));
-  const turns = warm.map((ms) => Math.max(3, Math.min(rounds, Math.floor(budgetMs / ms))));
+  // What takes long needs no second warm-up, and three rounds of a minute each would tell little more than one.
+  const warm = rivals.map((rival) => {
+    const first = once(rival);
+    return first > 10_000 ? first : Math.min(first, once(rival));
+  });
+  const turns = warm.map((ms) => Math.max(ms > 10_000 ? 1 : 3, Math.min(rounds, Math.floor(budgetMs / ms))));
   const times: number[][] = rivals.map(() => []);
   for (let round = 0; round < Math.max(...turns); round++)
     rivals.forEach((rival, i) => {
