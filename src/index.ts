@@ -23,9 +23,17 @@ export { preset, presets } from './models/presets';
 export { createModel } from './models/create-model';
 export { Transformer } from './models/transformer';
 export { Yoco } from './models/yoco';
+export { WindowedTop } from './models/windowed-top';
+export { leftPadded } from './blocks/padding';
+// what it all costs
+export { cacheBytes, GB, GiB, parameterCount, weightBytes } from './costs/memory';
+export { decodeFlops, forwardFlops, prefillFlops, trainingFlops } from './costs/operations';
+export { countOperations } from './costs/counted';
+export { bytesPerToken, layerTokens, notReproduced, paper65B, profile3B, publishedProfile, publishedRatioBySize, tokensIn } from './costs/paper';
 // inference, training, measuring
 export { generate, generateStream } from './inference/generate';
 export { Conversation } from './inference/conversation';
+export { scorePrompt } from './inference/score-prompt';
 export { loadModel } from './training/checkpoint';
 export { readCorpus, splitText } from './training/corpus';
 export { measureLoss } from './evaluation/perplexity';

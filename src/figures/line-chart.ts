@@ -20,10 +20,16 @@ export interface LineChartOptions {
   /** Logarithmic axes, where growth is the point. */
   logX?: boolean;
   logY?: boolean;
+  /** Words under the points instead of their numbers: letters, names. One for each x of the first line. */
+  xLabels?: readonly string[];
 }
 
-export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false, logY = false }: LineChartOptions): Figure {
+export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false, logY = false, xLabels }: LineChartOptions): Figure {
   const digits = (value: number): string => `${Number(value.toPrecision(3))} ${unit}`.trimEnd();
+  // On a logarithmic axis Plotly labels powers of ten only; the lengths that were measured say more.
+  const met = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
+  const named = xLabels ? { tickvals: lines[0]?.x ?? [], ticktext: xLabels, tickangle: 0 } : {};
+  const measured = logX && met.length <= 8 ? { tickvals: met, ticktext: met.map((at) => at.toLocaleString('en-US')) } : { dtick: 1 };
   return {
     data: lines.map(({ name, mode = 'lines+markers', colour, ...line }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];
@@ -31,9 +37,15 @@ export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false,
     }),
     layout: {
       title: { text: title },
-      xaxis: axis(x, logX ? { type: 'log', dtick: 1 } : {}),
-      yaxis: axis(unit ? `${y} (${unit})` : y, logY ? { type: 'log', dtick: 1 } : {}),
+      xaxis: axis(x, logX ? { type: 'log', ...measured } : named),
+      yaxis: axis(unit ? `${y} (${unit})` : y, logY ? { type: 'log', dtick: decades(lines) > 2 ? 1 : 'D2', exponentformat: 'power' } : {}),
     },
     caption: `${title}. At the right end: ${lines.map(({ name, y: values }) => `${name} ${digits(values.at(-1) ?? Number.NaN)}`).join(', ')}.`,
   };
+}
+
+/** Powers of ten between the smallest and the largest y. */
+function decades(lines: Line[]): number {
+  const all = lines.flatMap(({ y }) => y).filter((value) => value > 0);
+  return Math.log10(Math.max(...all) / Math.min(...all));
 }
