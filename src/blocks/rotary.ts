@@ -47,10 +47,13 @@ export function rotary(x: tf.Tensor4D, start: number | readonly number[], option
     throw new RangeError(`rotary: start is [${start}]; give one whole number for each of the ${B} rows.`);
   return tf.tidy(() => {
     const starts = typeof start === 'number' ? [start] : start;
+    const rows = x.reshape<tf.Tensor2D>([B * N * H, D]);
+    // One position, as in decoding: the whole turn is one matrix.
+    if (N === 1 && starts.length === 1) return tf.matMul(rows, oneTurn(options, D, starts[0]!)).reshape<tf.Tensor4D>([B, N, H, D]);
     const { cos, sin } = tables(options, D, starts, N);
     const shape: [number, number, number, number] = [starts.length, N, 1, D];
     // Any turn is a part of x and a part of x turned by 90°: x e^{iα} = x cos α + (ix) sin α.
-    const quarter = tf.matMul(x.reshape<tf.Tensor2D>([B * N * H, D]), quarterTurn(D, options.style)).reshape<tf.Tensor4D>([B, N, H, D]);
+    const quarter = tf.matMul(rows, quarterTurn(D, options.style)).reshape<tf.Tensor4D>([B, N, H, D]);
     return x.mul<tf.Tensor4D>(tf.tensor4d(cos, shape)).add(quarter.mul(tf.tensor4d(sin, shape)));
   });
 }
@@ -63,18 +66,41 @@ const pairOf = (i: number, D: number, style: RotaryStyle): [number, number] => (
  * times faster than taking the pairs apart and putting them together again, forward and backward.
  */
 function quarterTurn(D: number, style: RotaryStyle): tf.Tensor2D {
-  const J = new Float32Array(D * D);
-  for (let i = 0; i < D / 2; i++) {
-    const [x, y] = pairOf(i, D, style);
-    J[x * D + y] = 1;
-    J[y * D + x] = -1;
+  const key = `${D} ${style}`;
+  const known = quarterTurns.get(key);
+  const J = known ?? new Float32Array(D * D);
+  if (!known) {
+    for (let i = 0; i < D / 2; i++) {
+      const [x, y] = pairOf(i, D, style);
+      J[x * D + y] = 1;
+      J[y * D + x] = -1;
+    }
+    quarterTurns.set(key, J);
   }
   return tf.tensor2d(J, [D, D]);
+}
+const quarterTurns = new Map<string, Float32Array>();
+
+/** [D, D]: cos on the diagonal, ± sin beside it, for the angles of one position. */
+function oneTurn(options: RotaryOptions, D: number, position: number): tf.Tensor2D {
+  const kept = tables(options, D, [position], 1);
+  if (!kept.turn) {
+    kept.turn = new Float32Array(D * D);
+    for (let i = 0; i < D / 2; i++) {
+      const [x, y] = pairOf(i, D, options.style);
+      kept.turn[x * D + x] = kept.turn[y * D + y] = kept.cos[x]!;
+      kept.turn[x * D + y] = kept.sin[x]!;
+      kept.turn[y * D + x] = -kept.sin[x]!;
+    }
+  }
+  return tf.tensor2d(kept.turn, [D, D]);
 }
 
 interface Tables {
   cos: Float32Array;
   sin: Float32Array;
+  /** Of a single position: see `oneTurn`. */
+  turn?: Float32Array;
 }
 /** Every layer of a pass asks for the same angles: the last answer is kept, 8 bytes a number, on the host. */
 let last: { key: string; tables: Tables } | undefined;

@@ -9,6 +9,7 @@ interface Options {
   json: string;
   quick?: boolean;
   engine?: EngineName;
+  peers?: boolean;
 }
 
 async function main(): Promise<void> {
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
     .option('--only <names...>', `tables to run: ${known.join(', ')} (default: all)`)
     .option('--quick', 'fewer rounds: rough numbers in a fraction of the time')
     .option('--engine <name>', `the engine to measure: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`)
+    .option('--peers', 'compare with plain PyTorch too; installs it into .venv/ (0.9 to 3 GB) if it is not there')
     .option('--json <file>', 'where the numbers are written', join('.cache', 'bench', 'latest.json'))
     .addHelpText(
       'after',
@@ -35,10 +37,21 @@ async function main(): Promise<void> {
   console.log(`${describeEngine(report)}\n`);
   const results = [];
   for (const table of tables) {
+    if (options.peers && !options.only) break; // the comparison alone; name tables with --only to have them as well
     if (options.only && !options.only.includes(table.name)) continue;
     const result = await runTable(table, { quick: options.quick ?? false, engine: report.name, progress: process.stderr });
     console.log(`${formatTable(result)}\n`);
     results.push(result);
+  }
+  if (options.peers) {
+    const { runPeers } = await import('../../test/bench/peers/index');
+    try {
+      const result = await runPeers({ quick: options.quick ?? false, engine: report.name }, (line) => console.error(line));
+      console.log(`${formatTable(result)}\n`);
+      results.push(result);
+    } catch (error) {
+      console.log(`PyTorch was left out: ${(error as Error).message}.\n`);
+    }
   }
   mkdirSync(dirname(options.json), { recursive: true });
   writeFileSync(

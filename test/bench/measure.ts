@@ -142,7 +142,8 @@ export async function runTable(
   return { name: table.name, title: table.title, note: table.note, rows, goals: goalsOf(table, rows) };
 }
 
-function goalsOf({ goals = [] }: Table, rows: TableResult['rows']): GoalResult[] {
+/** What the goals come to, of those whose rows were run. */
+export function goalsOf({ goals = [] }: Pick<Table, 'goals'>, rows: TableResult['rows']): GoalResult[] {
   const find = (row: string, rival: string) => rows.find(({ name }) => name === row)?.measured.find((m) => m.rival === rival);
   return goals.flatMap(({ says, value, atMost = Infinity, atLeast = -Infinity }) => {
     const measured = value(
