@@ -33,6 +33,7 @@ export class Peer {
   private readonly child: ChildProcessWithoutNullStreams;
   private readonly waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void }[] = [];
   private complaints = '';
+  private gone?: Error;
 
   constructor(interpreter: string) {
     this.child = spawn(interpreter, [join(__dirname, 'peer.py')]);
@@ -40,15 +41,22 @@ export class Peer {
     this.child.stderr.on('data', (chunk: Buffer) => {
       this.complaints = `${this.complaints}${chunk}`.slice(-2000);
     });
-    this.child.on('exit', (code) => {
-      for (const { reject } of this.waiting.splice(0))
-        reject(new Error(`PyTorch ended with code ${code}: ${this.complaints.trim().split('\n').at(-1)}`));
-    });
+    const fail = (why: string) => {
+      this.gone ??= new Error(why);
+      for (const { reject } of this.waiting.splice(0)) reject(this.gone);
+    };
+    this.child.on('error', (error) => fail(`PyTorch could not be started: ${error.message}`));
+    this.child.stdin.on('error', () => undefined); // it has ended; 'close' says why
+    this.child.on('close', (code) => fail(`PyTorch ended with code ${code}: ${this.complaints.trim().split('\n').at(-1)}`));
   }
 
   /** @throws Error with PyTorch's own words. */
   async ask(request: object): Promise<Answer> {
     const answer = await new Promise<Answer>((resolve, reject) => {
+      if (this.gone) {
+        reject(this.gone);
+        return;
+      }
       this.waiting.push({ resolve, reject });
       this.child.stdin.write(`${JSON.stringify(request)}\n`);
     });
