@@ -22,6 +22,12 @@ export function runInForeground(program: string, args: string[], env: NodeJS.Pro
   });
 }
 
+/** The npm that started us, in the foreground; resolves with its exit code. */
+export function runNpm(args: string[]): Promise<number> {
+  const npm = process.env.npm_execpath;
+  return npm ? runInForeground(process.execPath, [npm, ...args]) : runInForeground('npm', args);
+}
+
 /** Runs quietly and calls `onLine` for each line, for a progress display. Resolves with the exit code and all lines. */
 export function runQuietly(program: string, args: string[], onLine: (line: string) => void): Promise<{ code: number; lines: string[] }> {
   return new Promise((resolve, reject) => {

@@ -1,9 +1,10 @@
 /** `npm run setup:webgpu`: the two packages of the webgpu engine into .cache/webgpu. To undo it, delete that folder. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { npmArguments } from '../engine/opt-in';
 import { surveyEngines } from '../engine/survey';
-import { npmArguments, webgpuFolder } from '../engine/webgpu/packages';
-import { runInForeground } from './run-command';
+import { BACKEND, DAWN, webgpuFolder } from '../engine/webgpu/packages';
+import { runNpm } from './run-command';
 
 async function main(): Promise<void> {
   const folder = webgpuFolder();
@@ -11,8 +12,7 @@ async function main(): Promise<void> {
   // A manifest of its own, so that npm takes this folder for the project and leaves the book's alone.
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   console.log(`Installing Dawn and the WebGPU backend into ${folder} (about 200 MB) …`);
-  const npm = process.env.npm_execpath;
-  const code = npm ? await runInForeground(process.execPath, [npm, ...npmArguments(folder)]) : await runInForeground('npm', npmArguments(folder));
+  const code = await runNpm(npmArguments(folder, [DAWN, BACKEND]));
   if (code !== 0) throw new Error('npm could not install them. Its words are above; the engine wasm works without.');
   const webgpu = (await surveyEngines()).find(({ name }) => name === 'webgpu')!;
   console.log(webgpu.works ? `webgpu works: ${webgpu.detail}` : `They are installed, but webgpu does not work here yet: ${webgpu.detail}`);

@@ -1,5 +1,5 @@
 /** Every reference number of every file in GOLDEN_DIR (default: data/ beside this test), under the rule of README.md. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { useTestEngine } from '../support';
@@ -26,6 +26,8 @@ describe('the numbers of the official code', () => {
 });
 
 afterAll(() => {
+  const report = done.map(({ path, compared, worst }) => ({ file: path.split(/[\\/]/).at(-1), compared, ...worst }));
+  if (process.env.GOLDEN_REPORT) writeFileSync(process.env.GOLDEN_REPORT, JSON.stringify(report));
   const total = done.reduce((sum, file) => sum + file.compared, 0);
   const lines = done.map(
     ({ path, compared, worst }) =>

@@ -1,49 +1,59 @@
 /**
  * `gpu` and `native`: TensorFlow's C++ library, with CUDA and without.
  *
- * Both come as an npm package whose install script downloads the library; npm treats the package as optional, so an
- * installation succeeds without it. The gpu package also computes without a graphics card, and then counts as `native`.
+ * Looked for in three places: the package as npm installed it (an optional dependency, whose install script downloads a
+ * library: present where that worked), its sibling without CUDA, and the one that `npm run setup:native` compiled here
+ * (../native/library.ts). The gpu package also computes without a graphics card, and then counts as `native`.
  */
 import * as tf from '@tensorflow/tfjs';
+import { nativeAdvice, prepareEnvironment, requireCompiled } from '../native/library';
 import { restoreRemovedUtil } from './removed-util';
 import { loadOptional, type Started, takeBackend } from './started';
 
 const gpuPackage = '@tensorflow/tfjs-node-gpu';
 const nativePackage = '@tensorflow/tfjs-node';
-const gpuAdvice = 'Run npm ci where its library can be downloaded; it needs Linux, an NVIDIA driver, CUDA 11 and cuDNN 8.';
-const nativeAdvice = 'Run npm install --no-save @tensorflow/tfjs-node where its library can be downloaded.';
 
-async function load(name: string, advice: string): Promise<{ onGpu: boolean }> {
+/** Loads the first that can be loaded. @throws the first refusal that is more than "not installed", or the last. */
+async function loadAny(): Promise<{ onGpu: boolean }> {
+  prepareEnvironment();
   await restoreRemovedUtil();
-  await loadOptional(name, advice);
-  if (!tf.findBackend('tensorflow'))
-    throw new Error(`${name} brought a TensorFlow.js of its own instead of sharing ours (${tf.version.tfjs}). Install the same version of both.`);
-  await takeBackend('tensorflow');
-  return { onGpu: Boolean((tf.backend() as unknown as { isUsingGpuDevice?: boolean }).isUsingGpuDevice) };
+  let why: Error | undefined;
+  for (const load of [() => loadOptional(gpuPackage, nativeAdvice), () => loadOptional(nativePackage, nativeAdvice), async () => requireCompiled()]) {
+    try {
+      await load();
+      if (!tf.findBackend('tensorflow'))
+        throw new Error(`The native package brought a TensorFlow.js of its own instead of sharing ours (${tf.version.tfjs}). ${nativeAdvice}`);
+      await takeBackend('tensorflow');
+      return { onGpu: Boolean((tf.backend() as unknown as { isUsingGpuDevice?: boolean }).isUsingGpuDevice) };
+    } catch (error) {
+      const refusal = error as Error;
+      if (!why || / is not installed\./.test(why.message)) why = refusal;
+    }
+  }
+  throw why;
 }
 
 export async function startGpu(): Promise<Started> {
   const before = tf.getBackend();
-  const { onGpu } = await load(gpuPackage, gpuAdvice);
+  const { onGpu } = await loadAny();
   if (!onGpu) {
     if (before && before !== 'tensorflow') await tf.setBackend(before);
-    throw new Error(`${gpuPackage} loads, but sees no graphics card. It needs an NVIDIA driver, CUDA 11 and cuDNN 8; see npm run doctor.`);
+    throw new Error(`TensorFlow loads, but sees no graphics card. It needs an NVIDIA driver and CUDA: npm run setup:native -- --gpu.`);
   }
+  await warmUp();
   return { device: 'CUDA graphics card', precision: 'float32' };
 }
 
 export async function startNative(): Promise<Started> {
-  let why: unknown;
-  for (const [name, advice] of [
-    [nativePackage, nativeAdvice],
-    [gpuPackage, nativeAdvice],
-  ] as const) {
-    try {
-      const { onGpu } = await load(name, advice);
-      return { device: onGpu ? 'TensorFlow C++ on a CUDA graphics card' : 'TensorFlow C++ on the processor', precision: 'float32' };
-    } catch (error) {
-      why ??= error;
-    }
-  }
-  throw why;
+  const { onGpu } = await loadAny();
+  return { device: onGpu ? 'TensorFlow C++ on a CUDA graphics card' : 'TensorFlow C++ on the processor', precision: 'float32' };
+}
+
+/** On a card younger than the library its programs are translated at the first call, which takes minutes; better now than in a lesson. */
+async function warmUp(): Promise<void> {
+  const notice = setTimeout(() => console.log('Preparing the graphics card for its first products; on a new card this takes minutes, once.'), 5000);
+  const product = tf.tidy(() => tf.matMul(tf.ones([64, 64]), tf.ones([64, 64])).sum());
+  await product.data();
+  product.dispose();
+  clearTimeout(notice);
 }

@@ -4,7 +4,7 @@
  * The compiled part is loaded directly. The package's own entry is an ECMAScript module, which Node 20 cannot `require`, and
  * the notebook kernel turns every import into one; and it adds nothing that is needed here.
  */
-import { onTick } from './event-loop';
+import { watchTicks } from './event-loop';
 import { DAWN, requireOptional } from './packages';
 
 /** The few parts of WebGPU that this folder touches; the standard has them all. */
@@ -37,7 +37,7 @@ export function findGpu(): Gpu {
   const scope = globalThis as unknown as { navigator?: { gpu?: Gpu } };
   if (scope.navigator?.gpu) return scope.navigator.gpu;
   const platform = process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
-  onTick(); // before Dawn's first one
+  watchTicks(); // before Dawn's first one
   const dawn = requireOptional(`${DAWN.name}/dist/${platform}/dawn.node`, { name: DAWN.name }) as Dawn;
   Object.assign(globalThis, dawn.globals);
   // Node's own navigator (21 and later) is read-only, but takes new properties; Node 20 has none.
