@@ -70,9 +70,11 @@ describe('parallel, recurrent and chunkwise retention are one function', () => {
         const want = inFloat64(inputs);
         for (const form of [chunkwiseRetention, recurrentRetention]) {
           const got = form(inputs);
-          // TensorFlow's exp is off by −5e-9 on average just below 0 (wasm's by 2e-11): nothing once, 1.5e-5 after 3000 gates of
-          // nearly 1 multiplied up. The chunkwise form takes exp of sums instead, and stays with everyone else.
-          const steady = form === recurrentRetention && tf.getBackend() === 'tensorflow' ? { ...tolerance, ofLargest: 2e-5 } : tolerance;
+          // TensorFlow's exp is off by −5e-9 on average just below 0 (wasm's by 2e-11), a graphics card's may be off by 3 units
+          // in the last place: nothing once, 1.5e-5 and 4e-5 after 3000 gates of nearly 1 multiplied up. The chunkwise form
+          // takes exp of sums instead, and stays with everyone else.
+          const drift = { tensorflow: 2e-5, webgpu: 1e-4 }[tf.getBackend()];
+          const steady = form === recurrentRetention && drift ? { ...tolerance, ofLargest: drift } : tolerance;
           // 1.1e-6 for the recurrent form and the weakest gates, where thousands of roundings add up; 3e-7 chunkwise.
           expectClose(got.output, want.output, steady, 'output');
           expectClose(got.state, want.state, steady, 'state');

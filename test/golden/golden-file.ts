@@ -8,7 +8,12 @@ import { expectClose } from '../support';
  * The rule of README.md in this folder, per tensor: 10 × what the official code itself loses in float32, plus a little.
  * Twenty optimiser steps amplify rounding, hence 50 for `logits_after`.
  */
-const factorOf = (name: string): number => (name.endsWith('/logits_after') ? 50 : 10);
+const factorOf = (name: string): number => (name.endsWith('/logits_after') ? 50 : 10) * engineFactor();
+/**
+ * A graphics card's exp may be off by 3 + 2|x| units in the last place (the WGSL specification), a processor's by 1; over the
+ * thousands of gates of a long text that shows. Everywhere else cards stay within the rule.
+ */
+const engineFactor = (): number => (tf.getBackend() === 'webgpu' ? 4 : 1);
 
 export class GoldenFile {
   readonly metadata: Record<string, string>;

@@ -2,12 +2,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { repeatBatch } from '../repeat-batch';
 import { type Kernel, replaceKernel } from '../replace-kernel';
+import { addInGroups } from './add-n';
 import type { WebgpuBackend } from './backend';
 import { doublingCumsum } from './cumsum';
 import { checkDevice, watchDevice } from './device-errors';
 import { readSync } from './read-sync';
 
 const cures: Record<string, (stock: Kernel) => Kernel> = {
+  AddN: addInGroups,
   BatchMatMul: repeatBatch,
   Cumsum: doublingCumsum,
 };
