@@ -2,26 +2,30 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
+import type { EngineTable } from '../../test/bench/measure';
 import { describeEngine, type EngineName, engineNames, useEngine } from '../engine/use-engine';
 
 interface Options {
   only?: string[];
   json: string;
   quick?: boolean;
-  engine?: EngineName;
+  engine?: EngineName[];
   peers?: boolean;
 }
 
 async function main(): Promise<void> {
   // The tables live with the tests, because they measure what the tests check; nothing in the library imports them.
   const { tables } = await import('../../test/bench/index');
-  const { formatTable, runTable } = await import('../../test/bench/measure');
+  const { formatTable, runTable, sideBySide } = await import('../../test/bench/measure');
   const known = tables.map(({ name }) => name);
   const options = new Command('npm run bench --')
     .description('Measures rivals in turns (A B A B …), after a warm-up, and prints medians and ratios.')
     .option('--only <names...>', `tables to run: ${known.join(', ')} (default: all)`)
     .option('--quick', 'fewer rounds: rough numbers in a fraction of the time')
-    .option('--engine <name>', `the engine to measure: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`)
+    .option(
+      '--engine <names...>',
+      `engines to measure, several side by side: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`,
+    )
     .option('--peers', 'compare with plain PyTorch too; installs it into .venv/ (0.9 to 3 GB) if it is not there')
     .option('--json <file>', 'where the numbers are written', join('.cache', 'bench', 'latest.json'))
     .addHelpText(
@@ -33,15 +37,22 @@ async function main(): Promise<void> {
   const unknown = options.only?.filter((name) => !known.includes(name)) ?? [];
   if (unknown.length) throw new RangeError(`--only ${unknown.join(' ')}: no such table; there are ${known.join(', ')}.`);
 
-  const report = await useEngine(options.engine);
+  const wanted: (EngineName | undefined)[] = options.engine ?? [undefined];
+  let report = await useEngine(wanted[0]);
   console.log(`${describeEngine(report)}\n`);
   const results = [];
   for (const table of tables) {
     if (options.peers && !options.only) break; // the comparison alone; name tables with --only to have them as well
     if (options.only && !options.only.includes(table.name)) continue;
-    const result = await runTable(table, { quick: options.quick ?? false, engine: report.name, progress: process.stderr });
-    console.log(`${formatTable(result)}\n`);
-    results.push(result);
+    const onEach: EngineTable[] = [];
+    for (const name of wanted) {
+      report = await useEngine(name);
+      const result = await runTable(table, { quick: options.quick ?? false, engine: report.name, progress: process.stderr });
+      onEach.push({ ...result, engine: report.name });
+      console.log(`${formatTable(wanted.length > 1 ? { ...result, title: `${result.title}, ${report.name}` } : result)}\n`);
+    }
+    if (wanted.length > 1) console.log(`${formatTable(sideBySide(onEach))}\n`);
+    results.push(...onEach);
   }
   if (options.peers) {
     const { runPeers } = await import('../../test/bench/peers/index');

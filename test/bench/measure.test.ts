@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { describe, expect, it } from 'vitest';
 import { useTestEngine } from '../support';
 import { tables } from './index';
-import { formatTable, median, runTable, type Table, takeTurns } from './measure';
+import { formatTable, median, runTable, sideBySide, type Table, takeTurns } from './measure';
 
 describe('measuring rivals', () => {
   it('the median is the middle, or the mean of the two middles', () => {
@@ -55,6 +55,19 @@ describe('measuring rivals', () => {
     expect(a).toMatchObject({ heldBytes: 4096, tokensPerSecond: 10_000 / a!.medianMs });
     expect(a!.peakBytes).toBeGreaterThanOrEqual(2048); // the ones and the sum
     expect(a!.peakBytes).toBeLessThan(2048 + 64);
+  });
+  it('several engines: each thing measured is a row, its engines the rivals', () => {
+    const on = (engine: 'wasm' | 'native', ms: number) => ({
+      ...{ name: 't', title: 'T', goals: [], engine },
+      rows: [{ name: 'r', measured: [{ rival: 'a', medianMs: ms, runs: 3, ratio: 1 }] }],
+    });
+    const { title, rows } = sideBySide([on('wasm', 4), on('native', 1)]);
+    expect([title, rows[0]!.name]).toEqual(['T: wasm against native', 'r: a']);
+    expect(rows[0]!.measured.map(({ rival, ratio }) => [rival, ratio])).toEqual([
+      ['wasm', 1],
+      ['native', 0.25],
+    ]);
+    expect(() => sideBySide([])).toThrow(/no tables/);
   });
   it('every table has a name of its own', () => {
     expect(new Set(tables.map(({ name }) => name)).size).toBe(tables.length);

@@ -86,12 +86,20 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** A graphics card takes orders and computes later, in their order: reading something ordered last waits for all before it. */
+function settle(): void {
+  if (!['wasm', 'cpu'].includes(tf.getBackend())) tf.ones([8]).add(1).dataSync();
+}
+
 /** Times the rivals of one row in turns: `rounds` each, fewer for those that would take longer than `budgetMs`. */
 export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 5000 } = {}): Measured[] {
   const once = ({ run, within = (work) => work() }: Rival) =>
     within(() => {
       const start = performance.now();
-      tf.tidy(() => void run());
+      tf.tidy(() => {
+        run();
+        settle();
+      });
       return performance.now() - start;
     });
   // What takes long needs no second warm-up, and three rounds of a minute each would tell little more than one.
@@ -140,6 +148,25 @@ export async function runTable(
   }
   if (options.progress?.isTTY) options.progress.write(clearLine);
   return { name: table.name, title: table.title, note: table.note, rows, goals: goalsOf(table, rows) };
+}
+
+export interface EngineTable extends TableResult {
+  engine: EngineName;
+}
+/** One table measured on several engines, one row per thing measured: the engines are now the rivals. */
+export function sideBySide(tables: readonly EngineTable[]): TableResult {
+  const [first] = tables;
+  if (!first) throw new RangeError('sideBySide: no tables; give one per engine.');
+  const rows = first.rows.flatMap(({ name, measured }) =>
+    measured.map(({ rival, medianMs: base }) => ({
+      name: `${name}: ${rival}`,
+      measured: tables.flatMap(({ engine, rows: theirs }) => {
+        const found = theirs.find((row) => row.name === name)?.measured.find((m) => m.rival === rival);
+        return found ? [{ ...found, rival: engine, ratio: found.medianMs / base }] : [];
+      }),
+    })),
+  );
+  return { name: first.name, title: `${first.title}: ${tables.map(({ engine }) => engine).join(' against ')}`, rows, goals: [] };
 }
 
 /** What the goals come to, of those whose rows were run. */
