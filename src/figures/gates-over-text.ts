@@ -24,7 +24,7 @@ export function gatesOverText(gammas: number[][], tokens: string[], title: strin
     ],
     layout: {
       title: { text: title },
-      xaxis: axis('text', { tickvals: tokens.map((_, n) => n), ticktext: tokens.map(visible) }),
+      xaxis: axis('text', { tickangle: 0, tickvals: tokens.map((_, n) => n), ticktext: tokens.map(visible) }),
       yaxis: axis('head', { autorange: 'reversed', dtick: 1 }),
     },
     caption:

@@ -9,6 +9,7 @@ export * from './chunks';
 export * from './chunkwise';
 export * from './forms';
 export * from './retention-state';
+export * from './without-trace';
 export * from './gated-retention';
 export * from './score-normalisation';
 export * from './multi-scale-retention';
