@@ -120,7 +120,7 @@ async function main(): Promise<void> {
   }
   const table = parityTable(results);
   const devices = results.map(({ engine, device }) => `\`${engine}\`: ${device}`).join('; ');
-  const text = `Worst error as a share of what the rule in [test/golden/README.md](../test/golden/README.md) allows (four times the rule on `webgpu`, whose exp is coarser by specification); 100 % would be a failure. ${devices}. Node ${process.versions.node}, ${cpus()[0]?.model ?? 'an unknown processor'}, TensorFlow.js 4.22.0.\n\n${table}`;
+  const text = `Worst error as a share of what the rule in [test/golden/README.md](../test/golden/README.md) allows (four times the rule on webgpu, whose exp is coarser by specification); 100 % would be a failure. ${devices}. Node ${process.versions.node}, ${cpus()[0]?.model ?? 'an unknown processor'}, TensorFlow.js 4.22.0.\n\n${table}`;
   console.log(`\n${table}`);
   const document = join(root, 'docs', 'engines.md');
   if (options.write) writeFileSync(document, betweenMarks(readFileSync(document, 'utf8'), text));
