@@ -11,6 +11,7 @@ interface Options {
   quick?: boolean;
   engine?: EngineName[];
   peers?: boolean;
+  large?: boolean;
 }
 
 async function main(): Promise<void> {
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
       '--engine <names...>',
       `engines to measure, several side by side: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`,
     )
+    .option('--large', 'models of width 1024 and prompts up to 65,536 tokens: for a graphics card')
     .option('--peers', 'compare with plain PyTorch too; installs it into .venv/ (0.9 to 3 GB) if it is not there')
     .option('--json <file>', 'where the numbers are written', join('.cache', 'bench', 'latest.json'))
     .addHelpText(
@@ -47,7 +49,12 @@ async function main(): Promise<void> {
     const onEach: EngineTable[] = [];
     for (const name of wanted) {
       report = await useEngine(name);
-      const result = await runTable(table, { quick: options.quick ?? false, engine: report.name, progress: process.stderr });
+      const result = await runTable(table, {
+        quick: options.quick ?? false,
+        large: options.large ?? false,
+        engine: report.name,
+        progress: process.stderr,
+      });
       onEach.push({ ...result, engine: report.name });
       console.log(`${formatTable(wanted.length > 1 ? { ...result, title: `${result.title}, ${report.name}` } : result)}\n`);
     }
@@ -57,7 +64,9 @@ async function main(): Promise<void> {
   if (options.peers) {
     const { runPeers } = await import('../../test/bench/peers/index');
     try {
-      const result = await runPeers({ quick: options.quick ?? false, engine: report.name }, (line) => console.error(line));
+      const result = await runPeers({ quick: options.quick ?? false, large: options.large ?? false, engine: report.name }, (line) =>
+        console.error(line),
+      );
       console.log(`${formatTable(result)}\n`);
       results.push(result);
     } catch (error) {

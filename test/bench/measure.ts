@@ -57,6 +57,8 @@ export interface GoalResult {
 }
 export interface Setting {
   quick: boolean;
+  /** Models of a graphics card's size. */
+  large?: boolean;
   engine: EngineName;
 }
 

@@ -1,28 +1,40 @@
-/** The models that the tables compare: eight layers of width 256, and the plain product that nobody can beat. */
+/** The models that the tables compare, and the plain product that nobody can beat. */
 import * as tf from '@tensorflow/tfjs';
 import { type ModelConfig, transformerConfig, yocoConfig } from '../../src/models/config';
 import { normal } from './inputs';
-import type { Rival } from './measure';
-
-const common = { vocabSize: 256, dim: 256, heads: 4, kvHeads: 4 };
-// The paper's FFN widths, 8/3 dim against 3 dim: with them both models have as many weights.
-const yoco = { ...common, ffnDim: 768, selfHeads: 4, selfLayers: 4, crossLayers: 4 };
+import type { Rival, Setting } from './measure';
 
 export const TRANSFORMER = 'Transformer';
 export const GATED = 'YOCO, gated retention';
-export const WINDOW = 256;
-export const configs: Readonly<Record<string, ModelConfig>> = {
-  [GATED]: yocoConfig(yoco),
-  [TRANSFORMER]: transformerConfig({ ...common, ffnDim: 688, headDim: 64, layers: 8 }),
-  'YOCO, fixed retention': yocoConfig({ ...yoco, selfDecoder: 'retention' }),
-  [`YOCO, window of ${WINDOW}`]: yocoConfig({ ...yoco, selfDecoder: 'sliding-window', windowSize: WINDOW }),
+/** Eight layers: of width 256 on a processor; of width 1024, with the paper's wide retention heads, on a graphics card. */
+const sizes = {
+  small: { dim: 256, heads: 4, selfHeads: 4, windowSize: 256 },
+  large: { dim: 1024, heads: 16, selfHeads: 4, windowSize: 1024 },
+};
+export function configsFor({ large = false }: Partial<Setting>): Readonly<Record<string, ModelConfig>> {
+  const { dim, heads, selfHeads, windowSize } = sizes[large ? 'large' : 'small'];
+  const common = { vocabSize: 256, dim, heads, kvHeads: heads };
+  // The paper's FFN widths, 8/3 dim against 3 dim: with them both models have about as many weights.
+  const yoco = { ...common, ffnDim: 3 * dim, selfHeads, selfLayers: 4, crossLayers: 4 };
+  return {
+    [GATED]: yocoConfig(yoco),
+    [TRANSFORMER]: transformerConfig({ ...common, ffnDim: 16 * Math.round(dim / 6), headDim: dim / heads, layers: 8 }),
+    'YOCO, fixed retention': yocoConfig({ ...yoco, selfDecoder: 'retention' }),
+    [`YOCO, window of ${windowSize}`]: yocoConfig({ ...yoco, selfDecoder: 'sliding-window', windowSize }),
+  };
+}
+/** How long a prompt: what a processor reads in minutes, what a card does. */
+export const lengthsFor = ({ quick, large }: Setting): number[] => {
+  const all = large ? [1024, 4096, 16_384, 65_536] : [512, 1024, 4096, 8192, 16_384];
+  return quick ? all.slice(0, 2) : all;
 };
 
 export const CEILING = 'ceiling: a plain product';
 /** What the engine reaches when it does nothing but multiply two matrices of a layer's size. */
-export function ceiling(): Rival & { dispose: () => void } {
-  const [a, b] = [normal<tf.Tensor2D>(90, [2048, 256]), normal<tf.Tensor2D>(91, [256, 768])];
-  return { name: CEILING, run: () => tf.matMul(a, b), flops: 2 * 2048 * 256 * 768, dispose: () => tf.dispose([a, b]) };
+export function ceiling({ large = false }: Partial<Setting> = {}): Rival & { dispose: () => void } {
+  const { dim } = sizes[large ? 'large' : 'small'];
+  const [a, b] = [normal<tf.Tensor2D>(90, [2048, dim]), normal<tf.Tensor2D>(91, [dim, 3 * dim])];
+  return { name: CEILING, run: () => tf.matMul(a, b), flops: 2 * 2048 * dim * 3 * dim, dispose: () => tf.dispose([a, b]) };
 }
 
 /** Token ids without a pattern that a cache could use. */

@@ -7,20 +7,22 @@
  */
 import { prefillFlops } from '../../src/costs/operations';
 import { createModel } from '../../src/models/create-model';
-import type { Goal, Row, Table } from './measure';
-import { CEILING, ceiling, configs, count, GATED, ids, TRANSFORMER } from './models';
+import type { Goal, Row, Setting, Table } from './measure';
+import { CEILING, ceiling, configsFor, count, GATED, ids, lengthsFor, TRANSFORMER } from './models';
 
-const LENGTHS = [512, 1024, 4096, 8192, 16_384];
-const needed = (name: string, tokens: number) => prefillFlops(configs[name]!, tokens).needed;
-const label = (tokens: number): string =>
-  `${count(tokens)} tokens (operations × ${(needed(TRANSFORMER, tokens) / needed(GATED, tokens)).toFixed(2)})`;
+const ratioOfOperations = (tokens: number, setting: Partial<Setting> = {}): number => {
+  const configs = configsFor(setting);
+  return prefillFlops(configs[TRANSFORMER]!, tokens).needed / prefillFlops(configs[GATED]!, tokens).needed;
+};
+const label = (tokens: number, setting: Partial<Setting> = {}): string =>
+  `${setting.large ? 'width 1024, ' : ''}${count(tokens)} tokens (operations × ${ratioOfOperations(tokens, setting).toFixed(2)})`;
 
-function prefill(tokens: number): Row {
+function prefill(tokens: number, setting: Setting): Row {
   const prompt = ids(1, tokens);
-  const models = Object.entries(configs).map(([name, config]) => ({ name, config, model: createModel(config) }));
-  const product = ceiling();
+  const models = Object.entries(configsFor(setting)).map(([name, config]) => ({ name, config, model: createModel(config) }));
+  const product = ceiling(setting);
   return {
-    name: label(tokens),
+    name: label(tokens, setting),
     rivals: [
       ...models.map(({ name, config, model }) => ({
         name,
@@ -53,9 +55,9 @@ const promised: [number, number][] = [
 
 export const prefillTable: Table = {
   name: 'prefill',
-  title: 'Prefill, 8 layers, width 256',
+  title: 'Prefill, 8 layers',
   note: 'In brackets how many times more operations the Transformer needs. Rates count what is computed, masked halves included.',
-  rows: ({ quick }) => LENGTHS.filter((tokens) => !quick || tokens <= 1024).map((tokens) => () => prefill(tokens)),
+  rows: (setting) => lengthsFor(setting).map((tokens) => () => prefill(tokens, setting)),
   goals: [
     ...promised.map(
       ([tokens, times]): Goal => ({
@@ -71,10 +73,10 @@ export const prefillTable: Table = {
         atLeast: 0.5,
       }),
     ),
-    ...LENGTHS.slice(1).map(
-      (tokens): Goal => ({
+    ...promised.map(
+      ([tokens]): Goal => ({
         says: `${count(tokens)} tokens: ratio of times / ratio of operations, 0.8 to 1.25`,
-        value: (ms) => ms(label(tokens), TRANSFORMER) / ms(label(tokens), GATED) / (needed(TRANSFORMER, tokens) / needed(GATED, tokens)),
+        value: (ms) => ms(label(tokens), TRANSFORMER) / ms(label(tokens), GATED) / ratioOfOperations(tokens),
         atLeast: 0.8,
         atMost: 1.25,
       }),

@@ -16,7 +16,7 @@ import { saveSafetensors } from '../../../src/models/safetensors';
 import type { StateDict } from '../../../src/models/state-dict';
 import { forms } from '../../../src/retention/index';
 import { type Goal, goalsOf, median, type Setting, type TableResult } from '../measure';
-import { configs, count, GATED, TRANSFORMER } from '../models';
+import { configsFor, count, GATED, TRANSFORMER } from '../models';
 import { Peer, preparePeer } from './process';
 
 const OURS = 'cache-once';
@@ -86,9 +86,11 @@ function modelJob(folder: string, name: string, config: ModelConfig, what: 'pref
   };
 }
 
-function jobs(folder: string, { small, quick }: { small: boolean; quick: boolean }): (() => Job)[] {
+function jobs(folder: string, { small, ...setting }: Setting & { small: boolean }): (() => Job)[] {
+  const { quick, large } = setting;
+  const configs = configsFor(setting);
   const retention = small ? 128 : quick ? 1024 : 4096;
-  const lengths = small ? [128] : quick ? [1024] : [1024, 4096];
+  const lengths = small ? [128] : quick ? [1024] : large ? [4096, 16_384, 65_536] : [1024, 4096];
   return [
     () => retentionJob(folder, retention, false),
     () => retentionJob(folder, retention, true),
@@ -142,12 +144,14 @@ async function race(peer: Peer, job: Job, rounds: number): Promise<TableResult['
 }
 
 /** @throws Error if PyTorch cannot be had, or computes something else. */
-export async function runPeers({ quick }: Setting, say: (line: string) => void): Promise<TableResult> {
-  const peer = new Peer(await preparePeer(say));
+export async function runPeers(setting: Setting, say: (line: string) => void): Promise<TableResult> {
+  // A graphics card is compared with a graphics card.
+  const onCard = ['gpu', 'webgpu'].includes(setting.engine);
+  const peer = new Peer(await preparePeer(say), onCard ? 'cuda' : 'cpu');
   const folder = mkdtempSync(join(tmpdir(), 'cache-once-peers-'));
   try {
     const { version } = await peer.ask({ do: 'version' });
-    for (const make of jobs(folder, { small: true, quick })) {
+    for (const make of jobs(folder, { ...setting, small: true })) {
       const job = make();
       await compare(peer, job).finally(() => job.dispose());
     }
@@ -155,10 +159,10 @@ export async function runPeers({ quick }: Setting, say: (line: string) => void):
     await peer.ask({ do: 'free' });
     const rows: TableResult['rows'] = [];
     const goals: Goal[] = [];
-    for (const make of jobs(folder, { small: false, quick })) {
+    for (const make of jobs(folder, { ...setting, small: false })) {
       const job = make();
       say(`peers: ${job.name}`);
-      rows.push(await race(peer, job, quick ? 3 : 7).finally(() => job.dispose()));
+      rows.push(await race(peer, job, setting.quick ? 3 : 7).finally(() => job.dispose()));
       await peer.ask({ do: 'free' });
       goals.push({
         says: `${job.name}: ${theirs(1)} / ours, at least ${job.goal}`,
@@ -166,7 +170,7 @@ export async function runPeers({ quick }: Setting, say: (line: string) => void):
         atLeast: job.goal,
       });
     }
-    const table = { name: 'peers', title: `Plain PyTorch ${version} on the same cores`, rows: () => [], goals };
+    const table = { name: 'peers', title: `Beside plain PyTorch ${version}`, rows: () => [], goals };
     return { name: table.name, title: table.title, note: 'Above 1 in the last column: ours is faster.', rows, goals: goalsOf(table, rows) };
   } finally {
     peer.close();

@@ -14,6 +14,14 @@ import torch
 import torch.nn.functional as F
 
 torch.set_grad_enabled(False)
+DEVICE = "cuda" if "cuda" in sys.argv and torch.cuda.is_available() else "cpu"
+torch.set_default_device(DEVICE)
+
+
+def settle():
+    """A card takes orders and computes later."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def read_safetensors(path):
@@ -29,7 +37,7 @@ def read_safetensors(path):
             continue
         start, end = entry["data_offsets"]
         flat = torch.frombuffer(data[start:end], dtype=kinds[entry["dtype"]])
-        tensors[name] = flat.reshape(entry["shape"]).clone()
+        tensors[name] = flat.reshape(entry["shape"]).clone().to(DEVICE)
     return tensors
 
 
@@ -206,15 +214,17 @@ def main():
                 answer = {"numbers": held[request["name"]]().flatten().tolist()}
             elif request["do"] == "time":
                 torch.set_num_threads(request["threads"])
+                settle()
                 start = time.perf_counter()
                 for _ in range(request["runs"]):
                     held[request["name"]]()
+                settle()
                 answer = {"ms": 1000 * (time.perf_counter() - start) / request["runs"]}
             elif request["do"] == "free":
                 held.clear()
                 answer = {"ok": True}
             else:
-                answer = {"version": torch.__version__}
+                answer = {"version": f"{torch.__version__} on {torch.cuda.get_device_name() if DEVICE == 'cuda' else 'the processor'}"}
         except Exception as error:  # the other side prints it
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

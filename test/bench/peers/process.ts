@@ -35,8 +35,9 @@ export class Peer {
   private complaints = '';
   private gone?: Error;
 
-  constructor(interpreter: string) {
-    this.child = spawn(interpreter, [join(__dirname, 'peer.py')]);
+  /** @param device `cuda` is taken if PyTorch sees a card, `cpu` otherwise. */
+  constructor(interpreter: string, device: 'cpu' | 'cuda' = 'cpu') {
+    this.child = spawn(interpreter, [join(__dirname, 'peer.py'), device]);
     createInterface({ input: this.child.stdout }).on('line', (line) => this.waiting.shift()?.resolve(JSON.parse(line) as Answer));
     this.child.stderr.on('data', (chunk: Buffer) => {
       this.complaints = `${this.complaints}${chunk}`.slice(-2000);
