@@ -1,5 +1,5 @@
 /**
- * Running sums on a graphics card: y_n = x_0 + … + x_n, backwards y_n = x_n + … + x_last, exclusive without x_n itself.
+ * Running sums and products on a graphics card: y_n = x_0 + … + x_n, backwards y_n = x_n + … + x_last, exclusive without x_n itself.
  *
  * A card cannot add one by one; it lets every number reach twice as far with each step (Hillis and Steele, 1986):
  *
@@ -13,30 +13,38 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Kernel } from '../replace-kernel';
 
-/** `y` moved `by` places along `axis`, towards the start if `backwards`; zeros come in, numbers past the end go. by < length */
-function moved(y: tf.Tensor, axis: number, by: number, backwards: boolean): tf.Tensor {
-  const begin = y.shape.map((_, i) => (i === axis && backwards ? by : 0));
-  const size = y.shape.map((n, i) => (i === axis ? n - by : n));
-  const zeros = y.shape.map((_, i): [number, number] => (i !== axis ? [0, 0] : backwards ? [0, by] : [by, 0]));
-  return y.slice(begin, size).pad(zeros);
+/** y [outer,N,inner] moved `by` places along N, towards the start if `backwards`; `neutral` comes in, what passes the end goes. by < N */
+function moved(y: tf.Tensor3D, by: number, backwards: boolean, neutral: number): tf.Tensor3D {
+  const [outer, N, inner] = y.shape;
+  const kept = y.slice([0, backwards ? by : 0, 0], [outer, N - by, inner]);
+  return kept.pad([[0, 0], backwards ? [0, by] : [by, 0], [0, 0]], neutral);
 }
 
-/** x, any shape and axis (a negative one counts from the end) → sums of the same shape. */
-export const doublingCumsum: (stock: Kernel) => Kernel = () => (call) => {
-  const { x } = call.inputs as unknown as { x: tf.Tensor };
-  const { axis: given, exclusive, reverse } = call.attrs as unknown as { axis: number; exclusive: boolean; reverse: boolean };
-  const axis = tf.util.parseAxisParam(given, x.shape)[0]!;
-  const N = x.shape[axis]!;
-  return tf.tidy(() => {
-    if (exclusive && N < 2) return tf.zerosLike(x);
-    let y = x.clone();
-    if (exclusive) y = moved(y, axis, 1, reverse);
-    for (let by = 1; by < N; by *= 2) {
-      const reach = by;
-      const last = y;
-      y = tf.tidy(() => last.add(moved(last, axis, reach, reverse)));
-      last.dispose();
-    }
-    return y;
-  });
-};
+/** x, any shape and axis (a negative one counts from the end) → a tensor of the same shape. `neutral` changes nothing: 0 or 1. */
+const doubling =
+  (combine: (a: tf.Tensor3D, b: tf.Tensor3D) => tf.Tensor3D, neutral: number): ((stock: Kernel) => Kernel) =>
+  () =>
+  (call) => {
+    const { x } = call.inputs as unknown as { x: tf.Tensor };
+    const { axis: given, exclusive, reverse } = call.attrs as unknown as { axis: number; exclusive: boolean; reverse: boolean };
+    const axis = tf.util.parseAxisParam(given, x.shape)[0]!;
+    const N = x.shape[axis]!;
+    const inner = tf.util.sizeFromShape(x.shape.slice(axis + 1));
+    return tf.tidy(() => {
+      if (x.size === 0) return x.clone();
+      if (exclusive && N === 1) return tf.fill(x.shape, neutral, x.dtype as 'float32' | 'int32');
+      // Three axes are enough for any tensor, and the padding program knows no more than four.
+      let y = x.reshape<tf.Tensor3D>([-1, N, inner]);
+      if (exclusive) y = moved(y, 1, reverse, neutral);
+      for (let by = 1; by < N; by *= 2) {
+        const reach = by;
+        const last = y;
+        y = tf.tidy(() => combine(last, moved(last, reach, reverse, neutral)));
+        last.dispose();
+      }
+      return y.reshape(x.shape);
+    });
+  };
+
+export const doublingCumsum = doubling((a, b) => a.add(b), 0);
+export const doublingCumprod = doubling((a, b) => a.mul(b), 1);

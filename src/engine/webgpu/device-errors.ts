@@ -12,7 +12,8 @@ export class GraphicsCardError extends Error {
   override readonly name = 'GraphicsCardError';
 }
 
-const failures = new WeakMap<WebgpuBackend, GraphicsCardError>();
+const refusals = new WeakMap<WebgpuBackend, GraphicsCardError>();
+const losses = new WeakMap<WebgpuBackend, GraphicsCardError>();
 
 const lost = (why: string): GraphicsCardError =>
   new GraphicsCardError(
@@ -29,20 +30,19 @@ const refused = (message: string): GraphicsCardError =>
 
 /** Listens from now on. Destroying the device ourselves counts as a loss too: its numbers are gone. */
 export function watchDevice(backend: WebgpuBackend): void {
-  void backend.device.lost.then(({ message }) => failures.set(backend, lost(message.trim().split('\n')[0]!)));
+  void backend.device.lost.then(({ message }) => losses.set(backend, lost(message.trim().split('\n')[0]!)));
   backend.device.addEventListener('uncapturederror', (event) => {
     event.preventDefault(); // it is reported here, not on the console
-    if (!failures.has(backend)) failures.set(backend, refused(event.error.message));
+    if (!refusals.has(backend)) refusals.set(backend, refused(event.error.message)); // the first: what follows follows from it
   });
 }
 
 /** @throws GraphicsCardError if something failed on this device. A refusal is told once; a lost card stays lost. */
 export function checkDevice(backend: WebgpuBackend): void {
-  const failure = failures.get(backend);
-  if (!failure) return;
-  if (!failure.message.includes('lost')) failures.delete(backend);
-  throw failure;
+  const failure = losses.get(backend) ?? refusals.get(backend);
+  refusals.delete(backend);
+  if (failure) throw failure;
 }
 
 /** Why a read came to nothing. */
-export const lossOf = (backend: WebgpuBackend): GraphicsCardError => failures.get(backend) ?? lost('');
+export const lossOf = (backend: WebgpuBackend): GraphicsCardError => losses.get(backend) ?? lost('');

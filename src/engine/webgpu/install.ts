@@ -4,14 +4,22 @@ import { repeatBatch } from '../repeat-batch';
 import { type Kernel, replaceKernel } from '../replace-kernel';
 import { addInGroups } from './add-n';
 import type { WebgpuBackend } from './backend';
-import { doublingCumsum } from './cumsum';
-import { checkDevice, watchDevice } from './device-errors';
+import { doublingCumprod, doublingCumsum } from './cumsum';
+import { checkDevice, lossOf, watchDevice } from './device-errors';
+import { expInFull } from './exp';
 import { readSync } from './read-sync';
+import { allAsMin, anyAsMax, placeInVector } from './reductions';
 
 const cures: Record<string, (stock: Kernel) => Kernel> = {
   AddN: addInGroups,
+  All: allAsMin,
+  Any: anyAsMax,
+  ArgMax: placeInVector,
+  ArgMin: placeInVector,
   BatchMatMul: repeatBatch,
+  Cumprod: doublingCumprod,
   Cumsum: doublingCumsum,
+  Exp: expInFull,
 };
 
 const cured = new WeakSet<WebgpuBackend>();
@@ -29,7 +37,10 @@ export function installWebgpuCures(): void {
       return values;
     };
     backend.read = async (dataId) => {
-      const values = await read.call(backend, dataId);
+      const values = await read.call(backend, dataId).catch((error: Error) => {
+        // A copy that was under way when the card went comes back as an AbortError without a word.
+        throw error.name === 'AbortError' ? lossOf(backend) : error;
+      });
       checkDevice(backend);
       return values;
     };
