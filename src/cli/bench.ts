@@ -28,7 +28,7 @@ async function main(): Promise<void> {
       `engines to measure, several side by side: ${engineNames.join(', ')} (default: CACHE_ONCE_ENGINE, or the best that works)`,
     )
     .option('--large', 'models of width 1024 and prompts up to 65,536 tokens: for a graphics card')
-    .option('--peers', 'compare with plain PyTorch too; installs it into .venv/ (0.9 to 3 GB) if it is not there')
+    .option('--peers', 'compare with plain PyTorch, and alone unless --only names tables; installs it into .venv/ (0.9 to 3 GB) if it is not there')
     .option('--json <file>', 'where the numbers are written', join('.cache', 'bench', 'latest.json'))
     .addHelpText(
       'after',
@@ -62,15 +62,20 @@ async function main(): Promise<void> {
     results.push(...onEach);
   }
   if (options.peers) {
+    const { preparePeer } = await import('../../test/bench/peers/process');
     const { runPeers } = await import('../../test/bench/peers/index');
-    try {
-      const result = await runPeers({ quick: options.quick ?? false, large: options.large ?? false, engine: report.name }, (line) =>
-        console.error(line),
-      );
+    const say = (line: string) => console.error(line);
+    // Only a PyTorch that cannot be had is left out; one that computes something else ends the run.
+    const python = await preparePeer(say).catch((error: Error) => {
+      console.log(`PyTorch was left out: ${error.message}.\n`);
+      return undefined;
+    });
+    for (const name of python === undefined ? [] : wanted) {
+      report = await useEngine(name);
+      const setting = { quick: options.quick ?? false, large: options.large ?? false, engine: report.name };
+      const result = await runPeers(python!, setting, say);
       console.log(`${formatTable(result)}\n`);
-      results.push(result);
-    } catch (error) {
-      console.log(`PyTorch was left out: ${(error as Error).message}.\n`);
+      results.push({ ...result, engine: report.name });
     }
   }
   mkdirSync(dirname(options.json), { recursive: true });

@@ -29,7 +29,10 @@ export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false,
   // On a logarithmic axis Plotly labels powers of ten only; the lengths that were measured say more.
   const met = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
   const named = xLabels ? { tickvals: lines[0]?.x ?? [], ticktext: xLabels, tickangle: 0 } : {};
-  const measured = logX && met.length <= 8 ? { tickvals: met, ticktext: met.map((at) => at.toLocaleString('en-US')) } : { dtick: 1 };
+  const measured =
+    logX && met.length <= 8
+      ? { tickvals: met, ticktext: met.map((at) => at.toLocaleString('en-US', { maximumSignificantDigits: 7 })) }
+      : { dtick: 1 };
   return {
     data: lines.map(({ name, mode = 'lines+markers', colour, ...line }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];

@@ -27,7 +27,7 @@ export async function preparePeer(say: (line: string) => void): Promise<string> 
   return python;
 }
 
-type Answer = { error?: string; ms?: number; numbers?: number[]; version?: string };
+type Answer = { error?: string; ms?: number; numbers?: number[][]; version?: string };
 
 export class Peer {
   private readonly child: ChildProcessWithoutNullStreams;
