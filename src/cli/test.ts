@@ -25,19 +25,21 @@ async function main(): Promise<void> {
       ['run', '--config', 'test/vitest.config.ts', '--reporter=default', '--reporter=json', `--outputFile=${report}`, ...process.argv.slice(2)],
     ],
   ];
-  let failed = 0;
+  const failed: string[] = [];
   process.chdir(root);
   for (const [heading, script, args] of steps) {
     console.log(`\n=== ${heading}`);
     if ((await runInForeground(process.execPath, [script, ...args])) !== 0) {
       console.log(`=== ${heading}: failed`);
-      failed++;
+      failed.push(heading);
     }
   }
   const counts = readCounts(report);
   rmSync(folder, { recursive: true, force: true });
-  console.log(`\n${counts.passed} passed, ${Math.max(counts.failed, failed)} failed`);
-  process.exitCode = failed > 0 ? 1 : 0;
+  console.log(`\n${counts.passed} passed, ${Math.max(counts.failed, failed.length)} failed`);
+  // Said last, because the tests' own lines have scrolled an early failure away.
+  if (failed.length > 0) console.log(`failed: ${failed.join(', ')}`);
+  process.exitCode = failed.length > 0 ? 1 : 0;
 }
 
 function readCounts(report: string): { passed: number; failed: number } {

@@ -125,7 +125,6 @@ export async function compare(peer: Pick<Peer, 'ask'>, job: Job): Promise<void> 
   ourTensors.forEach((ours, i) => {
     const largest = ours.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const worst = ours.reduce((most, x, j) => Math.max(most, Math.abs(x - theirTensors[i]![j]!)), 0);
-    console.error("WORST", job.name, i, worst / largest, largest);
     if (!(worst <= ALLOWED * largest)) refuse(`differ by ${worst} of ${largest} in tensor ${i}`); // a NaN differs too
   });
 }
