@@ -20,6 +20,8 @@ import { outputOf, runNpm, runQuietly } from './run-command';
 /** Any Python's pip can fetch this wheel: only the library in it is used, which does not know Python. */
 const WHEEL_PYTHON = '3.12';
 const wheelPlatform: Record<string, string> = { x64: 'manylinux_2_27_x86_64', arm64: 'manylinux_2_27_aarch64' };
+/** The C library those wheels were built for, which is the 2_27 of their names. */
+const OLDEST_GLIBC = [2, 27] as const;
 /** What of the wheel is needed: 0.9 of its 1.3 GB. */
 const partsOfWheel = ['tensorflow/libtensorflow', 'tensorflow/include/tensorflow/c/', 'ctstring', 'tsl_status.h'];
 const unpack = `
@@ -34,12 +36,18 @@ with zipfile.ZipFile(wheel) as archive:
 /** @throws Error with what is missing on this machine and how to get it. */
 export function checkMachine(
   { platform, arch }: { platform: string; arch: string },
-  has: { compiler?: string; python?: string[] },
+  has: { compiler?: string; python?: string[]; glibc?: string },
 ): { compiler: string; python: string[] } {
   if (platform !== 'linux' || !wheelPlatform[arch])
     throw new Error(
       `This way leads through a Linux wheel for x64 or arm64; here it is ${platform} on ${arch}. ` +
         'Try npm install --no-save @tensorflow/tfjs-node, which brings a library of its own, or stay with wasm.',
+    );
+  const [major = 0, minor = 0] = (has.glibc ?? '').split('.').map(Number);
+  if (major < OLDEST_GLIBC[0] || (major === OLDEST_GLIBC[0] && minor < OLDEST_GLIBC[1]))
+    throw new Error(
+      `TensorFlow's library needs the GNU C library ${OLDEST_GLIBC.join('.')} or newer; here it is ${has.glibc ?? 'another one (musl, as on Alpine?)'}. ` +
+        'Use a newer system or a container of one (Debian 10, Ubuntu 18.04 and later), or stay with wasm.',
     );
   if (!has.compiler)
     throw new Error('There is no C++ compiler (c++, g++ or clang++). On Debian or Ubuntu: sudo apt install g++. Then run this again.');
@@ -88,7 +96,12 @@ async function main(): Promise<void> {
     .option('--gpu', 'with CUDA: 5 GB to fetch; needs an NVIDIA driver')
     .parse()
     .opts<{ gpu?: boolean }>();
-  const { compiler, python } = checkMachine(process, { compiler: findCompiler(), python: findPython().command });
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  const { compiler, python } = checkMachine(process, {
+    compiler: findCompiler(),
+    python: findPython().command,
+    glibc: header.glibcVersionRuntime,
+  });
   const [interpreter, ...before] = python as [string, ...string[]];
   const folder = nativeFolder();
   const pip = (args: string[]) =>
@@ -135,6 +148,5 @@ async function main(): Promise<void> {
 if (require.main === module)
   main().catch((error: Error) => {
     console.error(error.message);
-    if (/GLIBC/.test(error.message)) console.error('This system’s C library is older than the wheel was built for (2.27).');
     process.exitCode = 1;
   });

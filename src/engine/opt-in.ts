@@ -29,7 +29,7 @@ export const npmArguments = (folder: string, packages: readonly { name: string; 
 ];
 
 /**
- * Loads a file of an opt-in package, from the book's node_modules or from its folder, by `require`: both Node and the
+ * Loads a file of an opt-in package, from its folder or else from the book's node_modules, by `require`: both Node and the
  * notebook kernel, which compiles to CommonJS, then get the same copy of everything.
  * @throws Error naming the package and what to do (`advice`), if it is missing or does not load.
  */
@@ -40,7 +40,8 @@ export function requireOptIn(
   const require = createRequire(join(root, 'package.json'));
   let path: string;
   try {
-    path = require.resolve(request, { paths: [root, optInFolder(folder, root)] });
+    // From its own folder outwards: what was set up here on request comes before what npm left in the book's node_modules.
+    path = require.resolve(request, { paths: [optInFolder(folder, root)] });
   } catch {
     throw new Error(`${name} is not installed. ${advice}`);
   }

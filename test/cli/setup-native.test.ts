@@ -6,7 +6,7 @@ import { prepareEnvironment, TENSORFLOW } from '../../src/engine/native/library'
 
 describe('what is missing is named, with how to get it', () => {
   const linux = { platform: 'linux', arch: 'x64' };
-  const all = { compiler: 'g++', python: ['python3'] };
+  const all = { compiler: 'g++', python: ['python3'], glibc: '2.36' };
   it.each<[string, { platform: string; arch: string }, Partial<typeof all>, RegExp]>([
     [
       'another system',
@@ -15,11 +15,14 @@ describe('what is missing is named, with how to get it', () => {
       /Linux wheel for x64 or arm64; here it is darwin on arm64.*tfjs-node, which brings/,
     ],
     ['another processor', { platform: 'linux', arch: 'ppc64' }, all, /here it is linux on ppc64/],
+    ['an old C library', linux, { ...all, glibc: '2.17' }, /needs the GNU C library 2\.27 or newer; here it is 2\.17/],
+    ['a very old C library', linux, { ...all, glibc: '2.9' }, /here it is 2\.9/],
+    ['another C library', linux, { ...all, glibc: undefined }, /here it is another one \(musl/],
     ['no compiler', linux, { ...all, compiler: undefined }, /no C\+\+ compiler.*sudo apt install g\+\+/],
     ['no Python', linux, { ...all, python: undefined }, /no Python 3\.9 or newer to fetch the wheel/],
   ])('%s', (_, machine, has, message) => {
     expect(() => checkMachine(machine, has)).toThrow(message);
-    expect(checkMachine(linux, all)).toEqual(all);
+    expect(checkMachine(linux, all)).toEqual({ compiler: 'g++', python: ['python3'] });
   });
   it('the first compiler that answers is taken', () => {
     expect(findCompiler(['', 'no-such-compiler', process.execPath])).toBe(process.execPath);

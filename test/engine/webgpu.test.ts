@@ -2,6 +2,9 @@
  * The cures of the webgpu engine, as far as no graphics card is needed: they are written in operations that every engine has.
  * On a card, or a program that plays one: npm run test:engines -- --engines webgpu.
  */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -108,5 +111,19 @@ describe('packages that only some readers want', () => {
     expect(() => requireOptIn('no-such-package', { folder: 'native', advice: 'Run npm run setup:native.' })).toThrow(
       'no-such-package is not installed. Run npm run setup:native.',
     );
+  });
+  it('what was set up on request comes before what npm left beside it, which is taken where nothing else is', () => {
+    const root = mkdtempSync(join(tmpdir(), 'cache-once-opt-in-'));
+    const put = (folder: string, name: string, code: string) => {
+      mkdirSync(join(root, folder, 'node_modules', name), { recursive: true });
+      writeFileSync(join(root, folder, 'node_modules', name, 'index.js'), code);
+    };
+    put('.', 'both', 'throw new Error("the one that npm left is broken")');
+    put('.cache/native', 'both', 'module.exports = "set up"');
+    put('.', 'one', 'module.exports = "npm"');
+    const load = (name: string) => requireOptIn(name, { folder: 'native', advice: 'Advice.', root });
+    expect(load('both')).toBe('set up');
+    expect(load('one')).toBe('npm');
+    rmSync(root, { recursive: true });
   });
 });

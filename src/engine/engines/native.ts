@@ -1,9 +1,9 @@
 /**
  * `gpu` and `native`: TensorFlow's C++ library, with CUDA and without.
  *
- * Looked for in three places: the package as npm installed it (an optional dependency, whose install script downloads a
- * library: present where that worked), its sibling without CUDA, and the one that `npm run setup:native` compiled here
- * (../native/library.ts). The gpu package also computes without a graphics card, and then counts as `native`.
+ * Looked for in three places: what `npm run setup:native` compiled here (../native/library.ts), which you have asked for and
+ * is the newest; the package as npm installed it (an optional dependency, whose install script downloads a library: present
+ * where that worked); and its sibling without CUDA. The gpu package also computes without a graphics card, and then counts as `native`.
  */
 import * as tf from '@tensorflow/tfjs';
 import { nativeAdvice, prepareEnvironment, requireCompiled } from '../native/library';
@@ -18,7 +18,7 @@ async function loadAny(): Promise<{ onGpu: boolean }> {
   prepareEnvironment();
   await restoreRemovedUtil();
   let why: Error | undefined;
-  for (const load of [() => loadOptional(gpuPackage, nativeAdvice), () => loadOptional(nativePackage, nativeAdvice), async () => requireCompiled()]) {
+  for (const load of [async () => requireCompiled(), () => loadOptional(gpuPackage, nativeAdvice), () => loadOptional(nativePackage, nativeAdvice)]) {
     try {
       await load();
       if (!tf.findBackend('tensorflow'))
