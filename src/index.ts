@@ -24,6 +24,10 @@ export { createModel } from './models/create-model';
 export { Transformer } from './models/transformer';
 export { Yoco } from './models/yoco';
 export { WindowedTop } from './models/windowed-top';
+export { CrossLayerSharing, sharingMaps } from './models/cross-layer-sharing';
+export { GatedMemoryUnit } from './models/gated-memory-unit';
+export { GatedMemoryYoco } from './models/gated-memory-unit-yoco';
+export { LoopedYoco } from './models/looped-self-decoder';
 export { leftPadded } from './blocks/padding';
 // what it all costs
 export { cacheBytes, GB, GiB, parameterCount, weightBytes } from './costs/memory';
@@ -34,6 +38,8 @@ export { bytesPerToken, layerTokens, notReproduced, paper65B, profile3B, publish
 export { generate, generateStream } from './inference/generate';
 export { Conversation } from './inference/conversation';
 export { scorePrompt } from './inference/score-prompt';
+export { ChunkParallel } from './inference/chunk-parallel/chunk-parallel';
+export { chunksOf, communicatedBytes } from './inference/chunk-parallel/communication';
 export { loadModel } from './training/checkpoint';
 export { readCorpus, splitText } from './training/corpus';
 export { measureLoss } from './evaluation/perplexity';
@@ -49,6 +55,7 @@ export { lossCurves } from './figures/loss-curves';
 export { gatesOverText } from './figures/gates-over-text';
 export { gridHeatmap } from './figures/grid-heatmap';
 export { lineChart } from './figures/line-chart';
+export { timeline } from './figures/timeline';
 export { modelColours } from './figures/palette';
 export { show, showTable } from './course/show';
 export { checkEqual, checkThat, compareGuess, showClaims } from './course/check-equal';
