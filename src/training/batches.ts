@@ -15,10 +15,15 @@ import { seededStream } from '../inference/seeded-stream';
 
 export interface Windows {
   inputs: number[][];
+  /** The token that comes next; −1 where nothing is asked (loss.ts). */
   targets: number[][];
 }
+/** What a trainer learns from: a text cut into windows, or a task that makes its questions up. The same number, the same batch. */
+export interface BatchSource {
+  at(number: number): Windows;
+}
 
-export class Batches {
+export class Batches implements BatchSource {
   private epoch?: { index: number; starts: Int32Array };
   private readonly windowsPerEpoch: number;
 
@@ -67,4 +72,19 @@ export class Batches {
     }
     return starts;
   }
+}
+
+/** First so many steps of one source, then of the next; the last goes on without end. Each starts at its own batch 0. */
+export function inStages(stages: readonly { source: BatchSource; steps: number }[]): BatchSource {
+  if (stages.length === 0) throw new RangeError('inStages: there are no stages; give one or more.');
+  return {
+    at: (number) => {
+      let first = 0;
+      for (const { source, steps } of stages.slice(0, -1)) {
+        if (number < first + steps) return source.at(number - first);
+        first += steps;
+      }
+      return stages.at(-1)!.source.at(number - first);
+    },
+  };
 }

@@ -4,6 +4,8 @@
  *   loss = mean over positions of  ln Σ_j e^{l_j} − l_target        d loss / d l = (softmax(l) − onehot) / positions
  *
  * The gradient is written down rather than traced: it is simpler than the loss, and one softmax does it.
+ *
+ * A target of −1 asks nothing: in a recall task only the answers count, and the mean is over them.
  */
 import * as tf from '@tensorflow/tfjs';
 import { readShapes } from '../engine/shapes';
@@ -17,8 +19,29 @@ export function surprise(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Tensor2D
   });
 }
 
-/** The mean surprise as a scalar through which gradients flow. */
-export function crossEntropy(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Scalar {
+/** What stands where nothing is asked. */
+export const NOT_ASKED = -1;
+
+/** The mean surprise, over the targets that ask, as a scalar through which gradients flow. */
+export function crossEntropy(logits: tf.Tensor3D, targets: tf.Tensor2D | readonly (readonly number[])[]): tf.Scalar {
+  const rows = targets instanceof tf.Tensor ? undefined : targets;
+  if (!rows?.some((row) => row.includes(NOT_ASKED)))
+    return tf.tidy(() => meanSurprise(logits, targets instanceof tf.Tensor ? targets : whole(targets)));
+  // One answer in a hundred tokens: pick those rows out first, and neither softmax nor gradient sees the rest.
+  const asked = rows.flatMap((row, b) => row.flatMap((target, n) => (target === NOT_ASKED ? [] : [{ at: b * row.length + n, target }])));
+  if (asked.length === 0) throw new RangeError(`crossEntropy: every target is ${NOT_ASKED}; give at least one token to predict.`);
+  return tf.tidy(() => {
+    const flat = logits.reshape<tf.Tensor2D>([-1, logits.shape[2]]);
+    const at = tf.tensor1d(
+      asked.map((one) => one.at),
+      'int32',
+    );
+    return meanSurprise(flat.gather(at).expandDims<tf.Tensor3D>(0), whole([asked.map(({ target }) => target)]));
+  });
+}
+const whole = (rows: readonly (readonly number[])[]): tf.Tensor2D => tf.tensor2d(rows as number[][], undefined, 'int32');
+
+function meanSurprise(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Scalar {
   const { B, N, V } = readShapes('crossEntropy', { logits: 'B N V', targets: 'B N' }, { logits, targets });
   const withGradient = tf.customGrad((...args: unknown[]) => {
     const [x, save] = args as [tf.Tensor3D, (tensors: tf.Tensor[]) => void];
@@ -36,5 +59,5 @@ export function crossEntropy(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Scal
       });
     return { value: surprise(x, targets).mean() as tf.Scalar, gradFunc };
   });
-  return tf.tidy(() => withGradient(logits) as tf.Scalar);
+  return withGradient(logits) as tf.Scalar;
 }

@@ -3,6 +3,14 @@
  *
  *   loss = mean −ln p(next token)        clip: g ← g · min(1, c / ‖g‖)        AdamW with the schedule's rate
  *
+ * A step may be too large for the memory at hand. Then it is taken in parts whose gradients are added up:
+ *
+ *   accumulate    several batches, one after the other             the same numbers as one large batch
+ *   chunk         a long window in pieces, the caches carried on    the same loss; the gradient stops at each piece's start
+ *
+ * The second is truncated back-propagation through time: a piece reads what the pieces before it left in the caches, but
+ * does not tell them how they could have served it better.
+ *
  * Everything that happens is a function of the weights, the seed and the number of the step, so a run that stops and goes
  * on gives the losses of one that never stopped.
  */
@@ -11,9 +19,9 @@ import * as tf from '@tensorflow/tfjs';
 import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
 import { AdamW, type AdamWState } from './adamw';
-import { Batches } from './batches';
-import { clipByGlobalNorm, lossAndGradients } from './gradients';
-import { crossEntropy } from './loss';
+import { Batches, type BatchSource, type Windows } from './batches';
+import { clipByGlobalNorm, type Gradients, lossAndGradients } from './gradients';
+import { crossEntropy, NOT_ASKED } from './loss';
 import { checkSchedule, learningRate, type Schedule } from './schedule';
 
 export interface TrainerOptions {
@@ -29,6 +37,10 @@ export interface TrainerOptions {
   weightDecay: number;
   /** Longest gradient, as one vector over all weights; a longer one is scaled down to this. */
   clipNorm: number;
+  /** Batches per step (default 1). */
+  accumulate?: number;
+  /** Tokens per piece of a window (default: the whole window is one piece). */
+  chunk?: number;
 }
 export const trainerDefaults = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clipNorm: 1 };
 
@@ -57,20 +69,35 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-export class Trainer {
+/** What a trainer needs of a model; caches only if it is to work in pieces. */
+export type TrainableModel = Pick<LanguageModel, 'parameters' | 'logits'> & Partial<Pick<LanguageModel, 'newCache' | 'prefill'>>;
+
+const askedIn = ({ targets }: Windows): number => sumOf(targets.map((row) => row.filter((target) => target !== NOT_ASKED).length));
+const sumOf = (numbers: number[]): number => numbers.reduce((sum, n) => sum + n, 0);
+
+export class Trainer<M extends TrainableModel = LanguageModel> {
   readonly optimizer: AdamW;
   readonly curve: Curve = { losses: [], validation: [] };
-  private readonly batches: Batches;
+  private readonly batches: BatchSource;
 
-  /** The model stays the caller's. @throws RangeError naming the option, or if the text is shorter than one window. */
+  /**
+   * The model stays the caller's. @param source a text as tokens, of which windows are made, or anything that gives batches.
+   * @throws RangeError naming the option, or if the text is shorter than one window.
+   */
   constructor(
-    readonly model: LanguageModel,
-    tokens: Int32Array,
+    readonly model: M,
+    source: Int32Array | BatchSource,
     readonly options: TrainerOptions,
   ) {
     checkSchedule(options.schedule);
+    for (const name of ['accumulate', 'chunk'] as const) {
+      const value = options[name];
+      if (value !== undefined) checkCount('Trainer', name, value, name === 'chunk' ? 'tokens' : 'batches');
+    }
+    if (options.chunk !== undefined && !(model.newCache && model.prefill))
+      throw new RangeError(`Trainer: chunk is ${options.chunk}, but this model keeps no cache to carry from piece to piece; leave chunk out.`);
     if (!(options.clipNorm > 0)) throw new RangeError(`Trainer: clipNorm is ${options.clipNorm}; give a length above 0, Infinity for no clipping.`);
-    this.batches = new Batches(tokens, options);
+    this.batches = source instanceof Int32Array ? new Batches(source, options) : source;
     const { beta1, beta2, weightDecay } = options;
     this.optimizer = new AdamW(model.parameters, { beta1, beta2, weightDecay });
   }
@@ -82,12 +109,9 @@ export class Trainer {
 
   /** One update. @throws Error if the loss is no number any more; the weights are then those of before this step. */
   async takeStep(): Promise<StepReport> {
-    const { inputs, targets } = this.batches.at(this.step);
     const rate = learningRate(this.step, this.options.schedule);
-    const lossOf = () => crossEntropy(this.model.logits(inputs), tf.tensor2d(targets, undefined, 'int32'));
-    const { loss, gradients } = lossAndGradients(this.model.parameters, lossOf);
+    const { value, gradients } = await this.lossOfStep();
     try {
-      const value = (await loss.data())[0]!;
       const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
       try {
         if (!Number.isFinite(value + norm))
@@ -101,7 +125,50 @@ export class Trainer {
       this.curve.losses.push(value);
       return { step: this.step, loss: value, learningRate: rate, gradientNorm: norm };
     } finally {
-      tf.dispose([loss, gradients]);
+      tf.dispose(gradients);
+    }
+  }
+
+  /** Loss and gradients of all parts of the step, each part weighing as much as the share of answers that it asks for. */
+  private async lossOfStep(): Promise<{ value: number; gradients: Gradients }> {
+    const { accumulate = 1 } = this.options;
+    const batches = Array.from({ length: accumulate }, (_, i) => this.batches.at(this.step * accumulate + i));
+    const all = sumOf(batches.map(askedIn));
+    let value = 0;
+    let total: Gradients = {};
+    for (const batch of batches)
+      for (const { asked, lossOf } of this.parts(batch)) {
+        const { loss, gradients } = lossAndGradients(this.model.parameters, () => lossOf().mul<tf.Scalar>(asked / all));
+        const before = total;
+        total = Object.fromEntries(Object.entries(gradients).map(([name, g]) => [name, before[name]?.add(g) ?? g]));
+        // What was added is no longer needed; the first part's gradients are the total itself.
+        tf.dispose(before);
+        if (Object.keys(before).length > 0) tf.dispose(gradients);
+        value += (await loss.data())[0]!;
+        loss.dispose();
+      }
+    return { value, gradients: total };
+  }
+
+  /** A batch as one loss, or as one per piece, in order: each piece finds the caches as the one before left them. */
+  private *parts({ inputs, targets }: Windows): Generator<{ asked: number; lossOf: () => tf.Scalar }> {
+    const { model } = this;
+    const { chunk } = this.options;
+    if (chunk === undefined || chunk >= inputs[0]!.length) {
+      yield { asked: askedIn({ inputs, targets }), lossOf: () => crossEntropy(model.logits(inputs), targets) };
+      return;
+    }
+    const cache = model.newCache!(inputs.length);
+    try {
+      for (let start = 0; start < inputs[0]!.length; start += chunk) {
+        const piece = (rows: number[][]) => rows.map((row) => row.slice(start, start + chunk));
+        const [x, y] = [piece(inputs), piece(targets)];
+        const asked = askedIn({ inputs: x, targets: y });
+        if (asked > 0) yield { asked, lossOf: () => crossEntropy(model.prefill!(x, cache, { logits: 'all', earlyExit: false }), y) };
+        else model.prefill!(x, cache).dispose();
+      }
+    } finally {
+      cache.dispose();
     }
   }
 
