@@ -50,7 +50,11 @@ export interface MeasureOptions {
 }
 
 /** Predicts every token of a text but the first. @throws RangeError if the text or an option is too small. */
-export async function measureLoss(model: LanguageModel, tokens: Int32Array, { context, batch = 8, bytes }: MeasureOptions): Promise<TextLoss> {
+export async function measureLoss(
+  model: Pick<LanguageModel, 'logits'>,
+  tokens: Int32Array,
+  { context, batch = 8, bytes }: MeasureOptions,
+): Promise<TextLoss> {
   checkCount('measureLoss', 'context', context, 'tokens');
   checkCount('measureLoss', 'batch', batch, 'windows');
   if (tokens.length < 2) throw new RangeError(`measureLoss: the text has ${tokens.length} tokens; give 2 or more, one to read and one to predict.`);
