@@ -32,6 +32,9 @@ interface Message {
 }
 
 export class KernelClient {
+  /** What was displayed under an id, in any cell: a later message may redraw it. */
+  private readonly displayed = new Map<string, Output[]>();
+
   private constructor(
     private readonly process: ChildProcess,
     private readonly shell: Dealer,
@@ -120,7 +123,7 @@ export class KernelClient {
         const message = parse(frames);
         if (message.parent_header.msg_id !== id) continue;
         if (message.header.msg_type === 'status' && message.content.execution_state === 'idle') break;
-        addOutput(outputs, message);
+        addOutput(outputs, message, this.displayed);
       }
       return { status: await reply, outputs, elapsedMs: performance.now() - started };
     };
@@ -167,8 +170,8 @@ function parse(frames: Buffer[]): Message {
   return { header, parent_header, content };
 }
 
-/** What a notebook file keeps of a message; streams of one name are joined. */
-function addOutput(outputs: Output[], { header, content }: Message): void {
+/** What a notebook file keeps of a message: streams of one name are joined, of a display that is redrawn the last state stays. */
+function addOutput(outputs: Output[], { header, content }: Message, displayed: Map<string, Output[]>): void {
   const { msg_type } = header;
   if (msg_type === 'stream') {
     const last = outputs.at(-1);
@@ -179,6 +182,12 @@ function addOutput(outputs: Output[], { header, content }: Message): void {
     const output: Output = { output_type: msg_type, data, metadata: {} };
     if (msg_type === 'execute_result') output.execution_count = content.execution_count as number;
     outputs.push(output);
+    const id = (content.transient as { display_id?: string } | undefined)?.display_id;
+    if (id !== undefined) displayed.set(id, [...(displayed.get(id) ?? []), output]);
+  } else if (msg_type === 'update_display_data') {
+    // An id that was never displayed is passed over, as Jupyter does.
+    const id = (content.transient as { display_id?: string } | undefined)?.display_id ?? '';
+    for (const output of displayed.get(id) ?? []) output.data = content.data as Record<string, unknown>;
   } else if (msg_type === 'error') outputs.push({ output_type: 'error', text: (content.traceback as string[]).join('\n') });
 }
 

@@ -51,9 +51,15 @@ export function staleness(committed: Output[] = [], fresh: Output[]): string | u
 }
 
 const NUMBER = /[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?/gi;
-/** Times, rates and engines differ from machine to machine; differences that are only rounding do too. */
+/**
+ * Times, rates and engines differ from machine to machine; differences that are only rounding do too. Behind a ≈ stands
+ * what was learned in this run: hundreds of steps make much of little roundings, so another engine ends elsewhere. A line
+ * that begins with ✎ is what such a model writes.
+ */
 const mask = (text: string): string =>
   text
+    .replace(/^✎ .*$/gm, '✎ …')
+    .replace(/≈ ?[-+]?\d[\d.,]*(?:e[-+]?\d+)?/g, '≈ …')
     .replace(/[\d.,]+ ?(?:ms|s|min|µs|tokens\/s|GFLOP\/s)\b/g, '⏱')
     .replace(/engine:? (?:gpu|native|webgpu|wasm|cpu).*/gi, 'engine …')
     .replace(/^ *not (?:gpu|native|webgpu|wasm|cpu)\b.*\n?/gm, '')

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import type { Figure } from '../figures/figure';
 
 type Bundle = Record<string, unknown>;
-type Write = (message: { data: Bundle; metadata: object; transient: object }, update: boolean) => void;
+/** `update`: in the place of what was displayed under the same `display_id` (a field of `transient`). */
+export type Write = (message: { data: Bundle; metadata: object; transient: object }, update: boolean) => void;
 
 function display(bundle: Bundle): void {
   const write = kernelWrite();
@@ -18,20 +19,21 @@ function display(bundle: Bundle): void {
   else console.log(bundle['text/plain']);
 }
 /** The kernel's own writer; absent in a test or a script. */
-function kernelWrite(): Write | undefined {
+export function kernelWrite(): Write | undefined {
   const require = createRequire(join(process.cwd(), 'package.json'));
   const loaded = Object.keys(require.cache).find((path) => /tslab[\\/]dist[\\/]jupyter\.js$/.test(path));
   const kernel = loaded === undefined ? undefined : (require.cache[loaded]?.exports as { lastWriteDisplayData?: Write | null } | undefined);
   return kernel?.lastWriteDisplayData ?? undefined;
 }
 
+/** The two languages of a figure. */
+export const bundleOf = ({ data, layout, caption }: Figure): Bundle => ({
+  'application/vnd.plotly.v1+json': { data, layout: { width: 760, height: 420, ...layout }, config: { responsive: true } },
+  'text/plain': caption,
+});
+
 /** Draws a figure. */
-export function show({ data, layout, caption }: Figure): void {
-  display({
-    'application/vnd.plotly.v1+json': { data, layout: { width: 760, height: 420, ...layout }, config: { responsive: true } },
-    'text/plain': caption,
-  });
-}
+export const show = (figure: Figure): void => display(bundleOf(figure));
 
 export type Entry = string | number;
 const text = (entry: Entry): string => (typeof entry === 'number' ? rounded(entry) : entry);

@@ -22,7 +22,7 @@ export function surprise(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Tensor2D
 /** What stands where nothing is asked. */
 export const NOT_ASKED = -1;
 
-/** The mean surprise, over the targets that ask, as a scalar through which gradients flow. */
+/** The mean surprise as a scalar through which gradients flow. Given as rows of numbers, targets of −1 ask nothing; as a tensor, all ask. */
 export function crossEntropy(logits: tf.Tensor3D, targets: tf.Tensor2D | readonly (readonly number[])[]): tf.Scalar {
   const rows = targets instanceof tf.Tensor ? undefined : targets;
   if (!rows?.some((row) => row.includes(NOT_ASKED)))

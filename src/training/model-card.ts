@@ -4,8 +4,8 @@
  * Two files belong together, NAME.safetensors and NAME.json. The card is plain data and goes through JSON unchanged.
  */
 import type { ModelConfig } from '../models/config';
-import type { Recipe } from './recipe';
-import type { TokenizerJSON } from './tokenizer';
+import { type Recipe, unsaid } from './recipe';
+import type { TokenizerJSON } from './tokenizer-types';
 import type { Curve } from './trainer';
 
 export interface ModelCard {
@@ -29,8 +29,10 @@ export interface ModelCard {
   seconds: number;
   tokensSeen: number;
   curve: Curve;
+  /** The step whose weights are kept, if it is not the last (early-stop.ts). */
+  kept?: { step: number; loss: number };
   /** Loss of the whole held-out text, once the run is done; and the baseline's, in the same units. */
-  heldOut?: { tokens: number; bytes: number; context: number; loss: number; bitsPerByte: number; bigramLoss: number; bigramBitsPerByte: number };
+  heldOut?: { tokens: number; bytes: number; context: number; loss: number; bitsPerByte: number; bigramLoss?: number; bigramBitsPerByte?: number };
 }
 
 /** JSON for people: indented, but a list of numbers stays on its line. */
@@ -51,5 +53,5 @@ export function readCard(where: string, text: string): ModelCard {
     throw new RangeError(`${where}: format is ${JSON.stringify(card?.format)}; allowed: "cache-once model 1".`);
   for (const field of ['config', 'tokenizer', 'recipe', 'curve'] as const)
     if (typeof card[field] !== 'object' || card[field] === null) throw new RangeError(`${where}: ${field} is missing; the card of a model needs it.`);
-  return card;
+  return { ...card, recipe: { ...unsaid, ...card.recipe } };
 }

@@ -7,12 +7,16 @@
  */
 import { type ModelConfig, type SelfDecoderKind, transformerConfig, yocoConfig } from '../models/config';
 import type { Schedule } from './schedule';
+import type { TokenizerKind } from './tokenizer-types';
 import { type TrainerOptions, trainerDefaults } from './trainer';
 
 export interface Recipe {
   model: 'yoco' | 'transformer';
   /** YOCO's lower half. */
   selfDecoder: SelfDecoderKind;
+  tokenizer: TokenizerKind;
+  /** Most tokens that byte pairs may make of the text; the other tokenizers have no choice. */
+  vocabSize: number;
   dim: number;
   ffnDim: number;
   /** All layers; a YOCO has half of them in each decoder. */
@@ -25,15 +29,33 @@ export interface Recipe {
   steps: number;
   batch: number;
   context: number;
+  /** Batches per step, their gradients added up. */
+  accumulate: number;
+  /** Tokens per piece of a window, if it is taken in pieces (trainer.ts). */
+  chunk?: number;
   learningRate: number;
   warmUpSteps: number;
   floor: number;
   decay: Schedule['decay'];
   weightDecay: number;
   seed: number;
+  /** Steps between two measurements of held-out text. */
+  validateEvery: number;
+  /** Measurements without progress after which the run ends (early-stop.ts). */
+  patience?: number;
 }
+/** What recipes did not say before they could say it. */
+export const unsaid = {
+  tokenizer: 'characters',
+  vocabSize: 512,
+  accumulate: 1,
+  chunk: undefined,
+  validateEvery: 100,
+  patience: undefined,
+} as const satisfies Partial<Recipe>;
 
 const small: Recipe = {
+  ...unsaid,
   model: 'yoco',
   selfDecoder: 'gated-retention',
   dim: 96,
@@ -81,12 +103,14 @@ export function configOf(recipe: Recipe, vocabSize: number): ModelConfig {
 }
 
 export function trainerOptionsOf(recipe: Recipe): TrainerOptions {
-  const { batch, context, seed, steps, warmUpSteps, floor, decay, learningRate: peak, weightDecay } = recipe;
+  const { batch, context, accumulate, chunk, seed, steps, warmUpSteps, floor, decay, learningRate: peak, weightDecay } = recipe;
   return {
     ...trainerDefaults,
     weightDecay,
     batch,
     context,
+    accumulate,
+    chunk,
     seed,
     schedule: { peak, steps, warmUpSteps: Math.min(warmUpSteps, steps), floor, decay },
   };

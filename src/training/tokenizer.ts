@@ -1,76 +1,48 @@
-/**
- * Text as numbers: one token per character, for the characters that the training text uses.
- *
- * Moby Dick is written with some eighty different characters, so the output head stays small and the model spends its
- * weights on English. Token 0, "�", stands for every character that is not in the vocabulary: what a model never saw in
- * training it cannot learn, and the reader sees where that happened.
- *
- * Larger models take pieces of words as tokens (YOCO: 100,288 of them); nothing else in this house would change for that.
- */
-export interface Tokenizer {
-  readonly vocabSize: number;
-  /** Every character becomes one token; those outside the vocabulary become token 0. */
-  encode(text: string): Int32Array;
-  /** @throws RangeError for an id outside the vocabulary. */
-  decode(tokens: ArrayLike<number>): string;
-  /** All that `tokenizerFrom` needs to make an equal one. */
-  toJSON(): TokenizerJSON;
-}
-export interface TokenizerJSON {
-  kind: 'characters';
-  /** Tokens 1, 2, … in order. */
-  characters: string;
-}
+/** The tokenizers by name: fitted to a text, or as a file describes them. */
+import { BytePairTokenizer } from './byte-pair-tokenizer';
+import { ByteTokenizer } from './byte-tokenizer';
+import { CharacterTokenizer } from './character-tokenizer';
+import { cl100kTokenizer } from './cl100k-tokenizer';
+import { type Tokenizer, type TokenizerJSON, type TokenizerKind, tokenizerKinds } from './tokenizer-types';
 
-/** What token 0 looks like: Unicode's replacement character. */
-export const unknown = '\uFFFD';
+export { CharacterTokenizer } from './character-tokenizer';
+export { type Tokenizer, type TokenizerJSON, type TokenizerKind, tokenizerKinds, unknown } from './tokenizer-types';
 
-export class CharacterTokenizer implements Tokenizer {
-  private readonly characters: string[];
-  private readonly idOf: Map<string, number>;
+/** Characters rarer than this are not worth a token. */
+const rarest = 10;
 
-  /** @throws RangeError if a character comes twice. */
-  constructor(characters: Iterable<string>) {
-    this.characters = [unknown, ...characters];
-    this.idOf = new Map(this.characters.map((character, id) => [character, id]));
-    if (this.idOf.size !== this.characters.length) {
-      const twice = this.characters.find((character, id) => this.idOf.get(character) !== id);
-      throw new RangeError(
-        `CharacterTokenizer: ${JSON.stringify(twice)} comes twice; each character needs one id (${JSON.stringify(unknown)} is token 0).`,
-      );
-    }
-  }
-
-  /** The characters that come at least `atLeast` times in `text`, in the order of their code points. */
-  static fit(text: string, atLeast = 1): CharacterTokenizer {
-    const counts = new Map<string, number>();
-    for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
-    counts.delete(unknown);
-    const kept = [...counts].filter(([, count]) => count >= atLeast).map(([character]) => character);
-    return new CharacterTokenizer(kept.sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
-  }
-
-  get vocabSize(): number {
-    return this.characters.length;
-  }
-  encode(text: string): Int32Array {
-    return Int32Array.from(Array.from(text, (character) => this.idOf.get(character) ?? 0));
-  }
-  decode(tokens: ArrayLike<number>): string {
-    return Array.from(tokens, (id) => {
-      const character = this.characters[id];
-      if (character === undefined) throw new RangeError(`CharacterTokenizer: there is no token ${id}; ids go from 0 to ${this.vocabSize - 1}.`);
-      return character;
-    }).join('');
-  }
-  toJSON(): TokenizerJSON {
-    return { kind: 'characters', characters: this.characters.slice(1).join('') };
+/** @param vocabSize of byte-pair; the others have no choice. @throws RangeError for a kind or a size that is not allowed. */
+export function fitTokenizer(kind: TokenizerKind, text: string, vocabSize: number): Tokenizer {
+  switch (kind) {
+    case 'characters':
+      return CharacterTokenizer.fit(text, rarest);
+    case 'bytes':
+      return new ByteTokenizer();
+    case 'byte-pair':
+      return BytePairTokenizer.fit(text, vocabSize);
+    case 'cl100k_base':
+      return cl100kTokenizer();
+    default:
+      throw new RangeError(`fitTokenizer: there is no ${JSON.stringify(kind)}; there are ${tokenizerKinds.join(', ')}.`);
   }
 }
 
 /** The tokenizer that wrote this. @throws RangeError if it is none of ours. */
 export function tokenizerFrom(json: TokenizerJSON): Tokenizer {
-  if (json?.kind !== 'characters' || typeof json.characters !== 'string')
-    throw new RangeError(`tokenizerFrom: got ${JSON.stringify(json)?.slice(0, 80)}; allowed: { "kind": "characters", "characters": "…" }.`);
-  return new CharacterTokenizer(json.characters);
+  switch (json?.kind) {
+    case 'characters':
+      if (typeof json.characters === 'string') return new CharacterTokenizer(json.characters);
+      break;
+    case 'bytes':
+      return new ByteTokenizer();
+    case 'byte-pair':
+      if (Array.isArray(json.merges)) return new BytePairTokenizer(json.merges);
+      break;
+    case 'cl100k_base':
+      return cl100kTokenizer();
+  }
+  throw new RangeError(
+    `tokenizerFrom: got ${JSON.stringify(json)?.slice(0, 80)}; allowed: { "kind": "characters", "characters": "…" }, ` +
+      '{ "kind": "byte-pair", "merges": [[116, 104], …] }, { "kind": "bytes" }, { "kind": "cl100k_base" }.',
+  );
 }

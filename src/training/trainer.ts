@@ -20,6 +20,7 @@ import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
 import { AdamW, type AdamWState } from './adamw';
 import { Batches, type BatchSource, type Windows } from './batches';
+import { sinceBest } from './early-stop';
 import { clipByGlobalNorm, type Gradients, lossAndGradients } from './gradients';
 import { crossEntropy, NOT_ASKED } from './loss';
 import { checkSchedule, learningRate, type Schedule } from './schedule';
@@ -63,6 +64,8 @@ export interface RunOptions {
   /** Measured every so many steps and at the end. */
   validate?: () => Promise<number>;
   validateEvery?: number;
+  /** Stop when so many measurements in a row brought nothing new (early-stop.ts). Default: only when the schedule is done. */
+  patience?: number;
   onStep?: (report: StepReport) => void;
   onValidation?: (point: { step: number; loss: number }) => void;
   /** Asks the run to stop after the step it is at. */
@@ -172,11 +175,15 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
     }
   }
 
-  /** Steps until the schedule is done or `signal` says stop. Returns whether it is done. */
-  async run({ validate, validateEvery = 100, onStep, onValidation, signal }: RunOptions = {}): Promise<boolean> {
+  /** Steps until the schedule is done, the patience at its end or `signal` says stop. Returns whether it is done. */
+  async run({ validate, validateEvery = 100, patience, onStep, onValidation, signal }: RunOptions = {}): Promise<boolean> {
     checkCount('Trainer.run', 'validateEvery', validateEvery, 'steps');
+    if (patience !== undefined) checkCount('Trainer.run', 'patience', patience, 'measurements');
+    if (patience !== undefined && !validate)
+      throw new RangeError(`Trainer.run: patience is ${patience}, but nothing is measured; give validate, or leave patience out.`);
     const { steps } = this.options.schedule;
-    while (this.step < steps && !signal?.aborted) {
+    const isDone = () => this.step >= steps || (patience !== undefined && sinceBest(this.curve.validation) >= patience);
+    while (!isDone() && !signal?.aborted) {
       const report = await this.takeStep(); // on a line of its own: inside onStep?.(…) it would only run if somebody listens
       onStep?.(report);
       if (validate && (this.step % validateEvery === 0 || this.step === steps)) {
@@ -187,7 +194,7 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
       // wasm computes without letting go: give signals and timers their turn, or Ctrl-C is never heard.
       await setImmediate();
     }
-    return this.step >= steps;
+    return isDone();
   }
 
   /** Goes on from where a run was saved; the model must already hold that run's weights. @throws RangeError if it is another model's. */

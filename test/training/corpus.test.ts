@@ -1,10 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCorpus, splitText } from '../../src/training/corpus';
-import { CharacterTokenizer, tokenizerFrom, unknown } from '../../src/training/tokenizer';
 
 const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -43,36 +41,5 @@ describe('the corpus', () => {
     expect(splitText('abcdefghij', 0.2)).toEqual({ train: 'abcdefgh', validation: 'ij' });
     expect(() => splitText('a', 0.1)).toThrow(/cannot be split/);
     expect(() => splitText('abc', 1)).toThrow(/held-out share is 1; give a number between 0 and 1/);
-  });
-});
-
-describe('the tokenizer', () => {
-  it('gives back any text of its characters', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
-        fc.pre(!text.includes(unknown));
-        const tokenizer = CharacterTokenizer.fit(text);
-        expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
-        expect(tokenizer.vocabSize).toBe(new Set(text).size + 1);
-      }),
-    );
-  });
-  it('shows what it does not know, and never drops it', () => {
-    const tokenizer = CharacterTokenizer.fit('abca', 2);
-    expect([...tokenizer.encode('abda')]).toEqual([1, 0, 0, 1]);
-    expect(tokenizer.decode([1, 0, 0, 1])).toBe(`a${unknown}${unknown}a`);
-  });
-  it('is the same after a journey through JSON', () => {
-    const tokenizer = CharacterTokenizer.fit('“Whale 🐋!”\n');
-    const again = tokenizerFrom(JSON.parse(JSON.stringify(tokenizer)));
-    expect([...again.encode('🐋 el')]).toEqual([...tokenizer.encode('🐋 el')]);
-    expect(again.vocabSize).toBe(tokenizer.vocabSize);
-  });
-  it('refuses ids and vocabularies that cannot be', () => {
-    const tokenizer = new CharacterTokenizer('ab');
-    expect(() => tokenizer.decode([3])).toThrow(/there is no token 3; ids go from 0 to 2/);
-    expect(() => tokenizer.decode([-1])).toThrow(/there is no token -1/);
-    expect(() => new CharacterTokenizer('aba')).toThrow(/"a" comes twice/);
-    expect(() => tokenizerFrom({ kind: 'pieces' } as never)).toThrow(/got \{"kind":"pieces"\}; allowed/);
   });
 });

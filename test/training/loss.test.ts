@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { clipByGlobalNorm, globalNorm } from '../../src/training/gradients';
-import { crossEntropy, surprise } from '../../src/training/loss';
+import { crossEntropy, NOT_ASKED, surprise } from '../../src/training/loss';
 import { learningRate, type Schedule } from '../../src/training/schedule';
 import { expectClose, normal, SeededRandom, useTestEngine } from '../support';
 
@@ -48,6 +48,39 @@ describe('cross-entropy', () => {
       const rows = (logits.arraySync() as number[][][]).flat();
       const shifted = rows.map((row, i) => byLoops(row, targets.flat()[(i + 1) % rows.length]!).loss);
       expect(() => expectClose(surprise(logits, tf.tensor2d(targets, [B, N], 'int32')).flatten(), shifted)).toThrow(/worst error/);
+    });
+  });
+  const some = [
+    [NOT_ASKED, 4, NOT_ASKED],
+    [1, NOT_ASKED, 3],
+  ];
+  it.each([1, 1000])('where nothing is asked counts for nothing, in the mean and in the gradient, logits of size %i', (scale) => {
+    tf.tidy(() => {
+      const logits = draw(scale);
+      const rows = (logits.arraySync() as number[][][]).flat();
+      const asked = some.flat().filter((target) => target !== NOT_ASKED).length;
+      const want = rows.map((row, i) => (some.flat()[i] === NOT_ASKED ? { loss: 0, gradient: row.map(() => 0) } : byLoops(row, some.flat()[i]!)));
+      const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => crossEntropy(x as tf.Tensor3D, some))(logits);
+      const mean = want.reduce((sum, { loss }) => sum + loss, 0) / asked;
+      expectClose(value, mean);
+      expectClose(
+        grad.flatten(),
+        want.flatMap(({ gradient }) => gradient.map((g) => g / asked)),
+      );
+      // Can it fail? A mean over all positions is half as large here.
+      expect(() => expectClose(value, (mean * asked) / (B * N))).toThrow(/worst error/);
+    });
+  });
+  it('rows that ask everywhere are the tensor of targets; rows that ask nowhere are refused', () => {
+    tf.tidy(() => {
+      const logits = draw(1);
+      expectClose(crossEntropy(logits, targets), crossEntropy(logits, tf.tensor2d(targets, [B, N], 'int32')), { ofLargest: 0, absolute: 0 });
+      expect(() =>
+        crossEntropy(logits, [
+          [-1, -1, -1],
+          [-1, -1, -1],
+        ]),
+      ).toThrow(/every target is -1; give at least one token to predict/);
     });
   });
   it('a model that knows nothing is surprised by ln(vocab)', () => {

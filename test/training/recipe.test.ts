@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../../src/cli/python-environment';
 import { createModel } from '../../src/models/create-model';
+import { readCard } from '../../src/training/model-card';
 import { configOf, recipe, recipes, trainerOptionsOf } from '../../src/training/recipe';
 import { checkSchedule } from '../../src/training/schedule';
 import { useTestEngine } from '../support';
@@ -25,6 +29,14 @@ describe('the recipes', () => {
   it.each(Object.keys(recipes))('%s is allowed by everything that reads it', (name) => {
     configOf(recipe(name), vocabSize);
     checkSchedule(trainerOptionsOf(recipe(name)).schedule);
+  });
+  it('a step in parts reaches the trainer', () => {
+    expect(trainerOptionsOf({ ...recipe('small'), accumulate: 3, chunk: 64 })).toMatchObject({ accumulate: 3, chunk: 64 });
+    expect(trainerOptionsOf(recipe('small'))).toMatchObject({ accumulate: 1, chunk: undefined });
+  });
+  it.each(['yoco', 'transformer'])('the %s of the notebooks, made before recipes said so much, is read as what it was', (name) => {
+    const { recipe: found } = readCard(name, readFileSync(join(root, 'notebooks', 'models', `${name}.json`), 'utf8'));
+    expect(found).toEqual(recipe(`notebook-${name}`));
   });
   it('a copy is handed out: changing it changes no recipe', () => {
     recipe('small').steps = 1;
