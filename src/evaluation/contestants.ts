@@ -61,7 +61,7 @@ const shareBelow: Partial<Record<ContestantName, number>> = {
   'YOCO 1:3': 1 / 4,
 };
 
-/** The config with a given FFN width; `interleaved` has that of the YOCO whose layers it shuffles. */
+/** The config with a given FFN width; `interleaved` takes that of a YOCO, whose layers it shuffles. */
 function configWith(name: ContestantName, { vocabSize, dim, heads, layers, windowSize }: Size, ffnDim: number): ModelConfig {
   const common = { vocabSize, dim, ffnDim, heads, kvHeads: heads };
   if (name === 'Transformer') return transformerConfig({ ...common, layers, headDim: dim / heads });
@@ -71,6 +71,10 @@ function configWith(name: ContestantName, { vocabSize, dim, heads, layers, windo
   return yocoConfig({ ...common, ...window, selfDecoder, selfHeads: heads, selfLayers, crossLayers: layers - selfLayers });
 }
 
+/** What `interleaved` has beyond its YOCO: keys and values in each attention layer instead of one pair behind a norm. */
+const ownKeysAndValues = (name: ContestantName, { dim, layers }: Size): number =>
+  name === 'interleaved' ? (layers / 2 - 1) * 2 * dim ** 2 - dim : 0;
+
 /**
  * A config whose weights number what a Transformer of this size with an FFN of 8/3 dim has, to the nearest FFN width.
  * @throws RangeError if the split does not come out in whole layers.
@@ -78,7 +82,7 @@ function configWith(name: ContestantName, { vocabSize, dim, heads, layers, windo
 export function contestantConfig(name: ContestantName, size: Size): ModelConfig {
   if (!contestantNames.includes(name))
     throw new RangeError(`contestant: there is no ${JSON.stringify(name)}; there are ${contestantNames.map((n) => `"${n}"`).join(', ')}.`);
-  const weights = (of: ContestantName, ffnDim: number): number => parameterCount(configWith(of, size, ffnDim)).total;
+  const weights = (of: ContestantName, ffnDim: number): number => parameterCount(configWith(of, size, ffnDim)).total + ownKeysAndValues(of, size);
   const target = weights('Transformer', Math.round((8 / 3) * size.dim));
   const perUnit = weights(name, 2) - weights(name, 1);
   return configWith(name, size, Math.round((target - weights(name, 1)) / perUnit) + 1);

@@ -6,6 +6,9 @@ export interface Line {
   name: string;
   x: number[];
   y: number[];
+  /** The smallest and the largest of several runs, drawn as a bar through each point. */
+  low?: number[];
+  high?: number[];
   /** Points for what was measured, lines for formulas, both for a curve through measurements. Default both. */
   mode?: 'lines' | 'markers' | 'lines+markers';
   colour?: string;
@@ -34,9 +37,22 @@ export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false,
       ? { tickvals: met, ticktext: met.map((at) => at.toLocaleString('en-US', { maximumSignificantDigits: 7 })) }
       : { dtick: 1 };
   return {
-    data: lines.map(({ name, mode = 'lines+markers', colour, ...line }, i) => {
+    data: lines.map(({ name, mode = 'lines+markers', colour, low, high, ...line }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];
-      return { type: 'scatter', mode, name, ...line, line: { color, dash: dashes[i % dashes.length] }, marker: { color, size: 8, symbol: i } };
+      const error_y =
+        low && high
+          ? { type: 'data', symmetric: false, array: line.y.map((y, j) => high[j]! - y), arrayminus: line.y.map((y, j) => y - low[j]!), width: 3 }
+          : undefined;
+      const bars = error_y ? { error_y } : {};
+      return {
+        type: 'scatter',
+        mode,
+        name,
+        ...line,
+        ...bars,
+        line: { color, dash: dashes[i % dashes.length] },
+        marker: { color, size: 8, symbol: i },
+      };
     }),
     layout: {
       title: { text: title },
