@@ -6,8 +6,8 @@
  * The file grows run by run and is written anew, beside its place and then renamed, after each: a study that is stopped has
  * lost one run at most, and goes on where it stood. Runs made with other settings are never mixed in: they are refused.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeDurably } from '../training/durable-file';
 
 export interface StudyRun {
   kind: string;
@@ -69,10 +69,8 @@ export function openStudy<Run extends StudyRun>(path: string, fresh: Omit<StudyF
 
 /** Each run on a line of its own, so that two versions of the file can be compared by eye. */
 export function saveStudy(path: string, { runs, ...head }: StudyFile): void {
-  mkdirSync(dirname(path), { recursive: true });
   const text = `${JSON.stringify(head, null, 2).replace(/\n}$/, ',')}\n  "runs": [\n${runs.map((run) => `    ${JSON.stringify(run)}`).join(',\n')}\n  ]\n}\n`;
-  writeFileSync(`${path}.writing`, text);
-  renameSync(`${path}.writing`, path);
+  writeDurably(path, text);
 }
 
 export interface Spread {

@@ -16,6 +16,14 @@ describe('lineChart', () => {
     expect(measured).toMatchObject({ mode: 'markers', y: [2.1, 19.94], line: { color: '#123456' } });
     expect(formula!.line).not.toEqual(measured!.line);
   });
+  it('draws the spread of several runs as bars from the least to the most', () => {
+    const line = { name: 'runs', x: [1, 2], y: [0.5, 0.8], low: [0.4, 0.8], high: [0.75, 1] };
+    const [drawn] = lineChart([line], { title: 'T', x: 'x', y: 'y' }).data as { error_y: { array: number[]; arrayminus: number[] } }[];
+    expect(drawn!.error_y).toMatchObject({ type: 'data', symmetric: false });
+    expect(drawn!.error_y.array.map((n) => n.toFixed(2))).toEqual(['0.25', '0.20']);
+    expect(drawn!.error_y.arrayminus.map((n) => n.toFixed(2))).toEqual(['0.10', '0.00']);
+    expect(chart.data[0]).not.toHaveProperty('error_y');
+  });
   it('carries units on its axes, and says the right end in words', () => {
     expect(chart.layout).toMatchObject({ xaxis: { title: { text: 'tokens' }, type: 'log' }, yaxis: { title: { text: 'time (ms)' } } });
     expect(chart.caption).toBe('It grows. At the right end: formula 20 ms, measured 19.9 ms.');

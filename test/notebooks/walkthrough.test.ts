@@ -67,12 +67,16 @@ describe('stale or not', () => {
     ['the engine', 'computing on the engine wasm', 'computing on the engine cpu'],
     ['a difference that is rounding', 'worst difference 3e-7 of 4.2, allowed 2e-5', 'worst difference 1e-6 of 4.2, allowed 2e-5'],
     ['the last digit', 'loss 1.7400', 'loss 1.7402'],
+    ['what was learned just now', 'ends at ≈ 2.31 nats', 'ends at ≈ 2.39 nats'],
+    ['what was learned just now, at the end', 'ends at ≈ 2', 'ends at ≈ 3'],
+    ['what such a model writes', 'so:\n✎ the whale, 12\n', 'so:\n✎ and the sea\n'],
   ])('%s may differ', (_, a, b) => expect(changed(a, b)).toBe(false));
   it.each([
     ['a number', 'off by 15.9', 'off by 14.2'],
     ['a count', '2,050 layer-tokens', '4,096 layer-tokens'],
     ['a word', '✓ equal', '✗ equal'],
     ['a unit', '4 KiB', '4 MiB'],
+    ['a number beside one that was learned', 'stored 2.31, now ≈ 2.39', 'stored 2.41, now ≈ 2.39'],
     ['a line more', 'one\n', 'one\ntwo\n'],
   ])('%s may not', (_, a, b) => expect(changed(a, b)).toBe(true));
 });
