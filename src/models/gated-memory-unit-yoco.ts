@@ -9,15 +9,15 @@
  * Source: SambaY, arXiv 2507.06607. Differs from it: the lower half is YOCO's retention, not Mamba with windows, and K̂, V̂
  * are YOCO's projection, not those of a full-attention layer.
  */
+
 import * as tf from '@tensorflow/tfjs';
 import { CrossAttention, GlobalKeysAndValues } from '../attention/cross-attention';
 import { GrowingCache } from '../attention/growing-cache';
 import type { KeysAndValues } from '../attention/keys-and-values';
 import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
-import { Embedding } from '../blocks/embedding';
+import type { Embedding } from '../blocks/embedding';
 import type { Memory } from '../blocks/memory';
 import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
 import { SeededRandom } from '../engine/random';
 import { GatedRetention } from '../retention/gated-retention';
 import type { RetentionState } from '../retention/retention-state';
@@ -25,9 +25,9 @@ import { checkConfig, type YocoConfig } from './config';
 import { GatedMemoryUnit } from './gated-memory-unit';
 import type { AllLogits, LanguageModel, ModelCache, PrefillOptions, Tokens } from './language-model';
 import { LayerCache } from './layer-cache';
-import { OutputHead } from './output-head';
 import { type StateDict, toStateDict } from './state-dict';
 import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, tokenTensor } from './tokens';
+import { embeddingOf, LogitReader, rotaryOf } from './yoco-ends';
 
 /** The middle of the model: the stream that climbs on, and the memory that the units look at. */
 interface Middle {
@@ -42,8 +42,7 @@ export class GatedMemoryYoco implements LanguageModel {
   private readonly below: DecoderLayer<GatedRetention>[];
   private readonly global: GlobalKeysAndValues;
   private readonly above: DecoderLayer<CrossAttention | GatedMemoryUnit>[];
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly reader: LogitReader;
 
   /** @throws RangeError unless the self-decoder is of retention, both halves have layers, and the config is allowed. */
   constructor(
@@ -51,18 +50,18 @@ export class GatedMemoryYoco implements LanguageModel {
     { seed = 0 }: { seed?: number } = {},
   ) {
     checkConfig(config);
-    const { vocabSize, dim, normEps, selfLayers, crossLayers, selfDecoder } = config;
+    const { dim, normEps, selfLayers, crossLayers, selfDecoder } = config;
     if (selfDecoder === 'sliding-window')
       throw new RangeError('GatedMemoryYoco: selfDecoder is sliding-window; a unit needs a state to read: retention or gated-retention.');
     if (selfLayers === 0 || crossLayers === 0)
       throw new RangeError(`GatedMemoryYoco: selfLayers is ${selfLayers} and crossLayers ${crossLayers}; each half needs a layer.`);
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = { style: 'interleaved', frequencies: config.rotaryFrequencies, theta: config.ropeTheta } as const;
+    const rotary = rotaryOf(config);
     const { rotaryFrequencies, ropeTheta, selfHeads: heads, gateTemperature, keyScale, retentionForm: form, chunkSize } = config;
     const decay = selfDecoder === 'gated-retention' ? 'gated' : 'fixed';
     const retention = { dim, heads, decay, normEps, gateTemperature, keyScale, form, chunkSize, ropeTheta, rotaryFrequencies } as const;
     const widths = { ...config, names: YOCO_LAYER };
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, config.embeddingScale ? Math.sqrt(dim) : 1);
+    this.embedding = embeddingOf(scope, config);
     this.below = Array.from({ length: selfLayers }, (_, i) => {
       const place = scope.within(`self_decoder.layers.${i}`);
       return new DecoderLayer(place, new GatedRetention(place.within('mixer'), retention), widths);
@@ -73,12 +72,11 @@ export class GatedMemoryYoco implements LanguageModel {
       const mixer = i % 2 === 0 ? new CrossAttention(place.within('mixer'), { ...config, rotary }) : new GatedMemoryUnit(place.within('mixer'), dim);
       return new DecoderLayer<CrossAttention | GatedMemoryUnit>(place, mixer, widths);
     });
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, config);
+    this.reader = new LogitReader(scope, this.embedding, config);
   }
 
   logits(tokens: Tokens): tf.Tensor3D {
-    return withKept((keep) => this.read(this.climbToTheTop(this.climbToTheMiddle(tokenTensor('GatedMemoryYoco.logits', tokens), keep))));
+    return withKept((keep) => this.reader.read(this.climbToTheTop(this.climbToTheMiddle(tokenTensor('GatedMemoryYoco.logits', tokens), keep))));
   }
   newCache(batch = 1): LayerCache {
     const states = this.below.map((layer, i): [string, Memory] => [`self.${i}`, layer.mixer.newMemory(batch)]);
@@ -108,8 +106,8 @@ export class GatedMemoryYoco implements LanguageModel {
           const last = { ...middle, stream: lastPosition(middle.stream), memory: lastPosition(middle.memory) };
           return i + 1 === length ? this.climbToTheTop(last, draft) : undefined;
         });
-        if (logits === 'all') return joinPieces((tops as tf.Tensor3D[]).map((top) => this.read(top)));
-        return this.read(lastPosition(tops.at(-1)!)).reshape([cache.batch, -1]);
+        if (logits === 'all') return joinPieces((tops as tf.Tensor3D[]).map((top) => this.reader.read(top)));
+        return this.reader.read(lastPosition(tops.at(-1)!)).reshape([cache.batch, -1]);
       });
     });
   }
@@ -137,9 +135,6 @@ export class GatedMemoryYoco implements LanguageModel {
         layer.apply(x, (mixer, normed) => (mixer instanceof GatedMemoryUnit ? mixer.apply(normed, memory) : mixer.attend(normed, global))),
       stream,
     );
-  }
-  private read(top: tf.Tensor3D): tf.Tensor3D {
-    return this.head.apply(this.norm.apply(top));
   }
   stateDict(): StateDict {
     return toStateDict(this.parameters);

@@ -10,26 +10,25 @@
  * Made for that comparison: no cache, no file.
  * Source: YOCO, arXiv 2405.05254, section "Ablation studies", `interleaved hybrid`.
  */
+
 import * as tf from '@tensorflow/tfjs';
 import { SelfAttention } from '../attention/self-attention';
 import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
-import { Embedding } from '../blocks/embedding';
+import type { Embedding } from '../blocks/embedding';
 import type { TokenMixer } from '../blocks/mixer';
 import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
 import { SeededRandom } from '../engine/random';
 import { GatedRetention } from '../retention/gated-retention';
 import { checkConfig, type YocoConfig } from './config';
 import type { Tokens } from './language-model';
-import { OutputHead } from './output-head';
 import { tokenTensor } from './tokens';
+import { embeddingOf, LogitReader, rotaryOf } from './yoco-ends';
 
 export class Interleaved {
   readonly parameters = new ParameterStore();
   private readonly embedding: Embedding;
   private readonly layers: DecoderLayer<TokenMixer>[];
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly reader: LogitReader;
 
   /** @param config of a YOCO with gated retention: as many layers of each kind as it has in its halves, which must be equal. */
   constructor(
@@ -37,15 +36,15 @@ export class Interleaved {
     { seed = 0 }: { seed?: number } = {},
   ) {
     checkConfig(config);
-    const { vocabSize, dim, heads, kvHeads, selfHeads, selfLayers, crossLayers, normEps } = config;
+    const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers, normEps } = config;
     if (selfLayers !== crossLayers || config.selfDecoder !== 'gated-retention')
       throw new RangeError(
         `Interleaved: it takes turns between gated retention and attention; selfLayers is ${selfLayers}, crossLayers ${crossLayers}, selfDecoder ${config.selfDecoder}. Give equal halves and gated-retention.`,
       );
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
     const { ropeTheta, rotaryFrequencies, gateTemperature, keyScale, retentionForm: form, chunkSize } = config;
-    const rotary = { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta } as const;
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, config.embeddingScale ? Math.sqrt(dim) : 1);
+    const rotary = rotaryOf(config);
+    this.embedding = embeddingOf(scope, config);
     this.layers = Array.from({ length: selfLayers + crossLayers }, (_, i) => {
       const layer = scope.within(`layers.${i}`);
       const mixer: TokenMixer =
@@ -56,8 +55,7 @@ export class Interleaved {
           : new SelfAttention(layer.within('mixer'), { dim, heads, kvHeads, headDim: dim / heads, rotary });
       return new DecoderLayer(layer, mixer, { ...config, names: YOCO_LAYER });
     });
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, config);
+    this.reader = new LogitReader(scope, this.embedding, config);
   }
 
   /** Logits of every position, [B,N,vocab]. The caller owns them. */
@@ -65,7 +63,7 @@ export class Interleaved {
     return tf.tidy(() => {
       const x = this.embedding.apply(tokenTensor('Interleaved.logits', tokens));
       const top = this.layers.reduce((stream, layer) => layer.apply(stream, (mixer, normed) => mixer.mix(normed)), x);
-      return this.head.apply(this.norm.apply(top));
+      return this.reader.read(top);
     });
   }
   dispose(): void {

@@ -13,23 +13,23 @@
  * Source: Universal YOCO, arXiv 2604.01220, which takes T = 3, windows of 512, and no positions in the cross-decoder.
  * Differs from it: positions everywhere, as in YOCO. The config does not know T, nor do the formulas of `costs`.
  */
+
 import * as tf from '@tensorflow/tfjs';
 import { GrowingCache } from '../attention/growing-cache';
-import { Embedding } from '../blocks/embedding';
+import type { Embedding } from '../blocks/embedding';
 import type { Memory } from '../blocks/memory';
 import { firstPositions } from '../blocks/padding';
 import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
 import { SeededRandom } from '../engine/random';
 import { checkCount } from '../engine/shapes';
 import { checkConfig, type YocoConfig } from './config';
 import { CrossDecoder } from './cross-decoder';
 import type { AllLogits, LanguageModel, ModelCache, PrefillOptions, Tokens } from './language-model';
 import { LayerCache } from './layer-cache';
-import { OutputHead } from './output-head';
 import { SelfDecoder } from './self-decoder';
 import { type StateDict, toStateDict } from './state-dict';
 import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, type Piece, tokenTensor } from './tokens';
+import { embeddingOf, LogitReader, rotaryOf } from './yoco-ends';
 
 export class LoopedYoco implements LanguageModel {
   readonly parameters = new ParameterStore();
@@ -37,8 +37,7 @@ export class LoopedYoco implements LanguageModel {
   private readonly embedding: Embedding;
   private readonly selfDecoder: SelfDecoder;
   private readonly crossDecoder: CrossDecoder;
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly reader: LogitReader;
 
   /** @throws RangeError if `loops` is no count, a half has no layer, or a field of the config is not allowed. */
   constructor(
@@ -47,23 +46,22 @@ export class LoopedYoco implements LanguageModel {
   ) {
     checkConfig(config);
     checkCount('LoopedYoco', 'loops', loops, 'rounds through the self-decoder');
-    const { vocabSize, dim, normEps, selfLayers, crossLayers } = config;
+    const { selfLayers, crossLayers } = config;
     if (selfLayers === 0 || crossLayers === 0)
       throw new RangeError(`LoopedYoco: selfLayers is ${selfLayers} and crossLayers ${crossLayers}; each half needs a layer.`);
     this.loops = loops;
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = { style: 'interleaved', frequencies: config.rotaryFrequencies, theta: config.ropeTheta } as const;
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, config.embeddingScale ? Math.sqrt(dim) : 1);
+    const rotary = rotaryOf(config);
+    this.embedding = embeddingOf(scope, config);
     this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
     this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, config);
+    this.reader = new LogitReader(scope, this.embedding, config);
   }
 
   logits(tokens: Tokens): tf.Tensor3D {
     return tf.tidy(() => {
       const middle = this.rounds((x) => this.selfDecoder.apply(x), this.embedding.apply(tokenTensor('LoopedYoco.logits', tokens)));
-      return this.read(this.crossDecoder.apply(middle, this.crossDecoder.keysAndValues(middle, 0)));
+      return this.reader.read(this.crossDecoder.apply(middle, this.crossDecoder.keysAndValues(middle, 0)));
     });
   }
   /** `0.self.0`, `0.self.1`, …, `1.self.0`, …, `cross`: a set of small memories for each round, one cache that grows. */
@@ -92,8 +90,8 @@ export class LoopedYoco implements LanguageModel {
           if (!earlyExit) return this.climbToTheTop(middle, draft);
           return i + 1 === length ? this.climbToTheTop(lastPosition(middle), draft) : undefined;
         });
-        if (logits === 'all') return joinPieces((tops as tf.Tensor3D[]).map((top) => this.read(top)));
-        return this.read(lastPosition(tops.at(-1)!)).reshape([cache.batch, -1]);
+        if (logits === 'all') return joinPieces((tops as tf.Tensor3D[]).map((top) => this.reader.read(top)));
+        return this.reader.read(lastPosition(tops.at(-1)!)).reshape([cache.batch, -1]);
       });
     });
   }
@@ -116,9 +114,6 @@ export class LoopedYoco implements LanguageModel {
   private rounds(once: (x: tf.Tensor3D, round: number) => tf.Tensor3D, x: tf.Tensor3D): tf.Tensor3D {
     for (let round = 0; round < this.loops; round++) x = once(x, round);
     return x;
-  }
-  private read(top: tf.Tensor3D): tf.Tensor3D {
-    return this.head.apply(this.norm.apply(top));
   }
   stateDict(): StateDict {
     return toStateDict(this.parameters);

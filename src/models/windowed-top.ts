@@ -12,19 +12,19 @@
  *
  * Made for the lesson and its test: no cache, no file.
  */
+
 import * as tf from '@tensorflow/tfjs';
 import { SlidingWindowAttention } from '../attention/sliding-window';
 import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
-import { Embedding } from '../blocks/embedding';
+import type { Embedding } from '../blocks/embedding';
 import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
 import { SeededRandom } from '../engine/random';
 import type { YocoConfig } from './config';
 import { CrossDecoder } from './cross-decoder';
 import type { Tokens } from './language-model';
-import { OutputHead } from './output-head';
 import { SelfDecoder } from './self-decoder';
 import { tokenTensor } from './tokens';
+import { embeddingOf, LogitReader, rotaryOf } from './yoco-ends';
 
 export class WindowedTop {
   readonly parameters = new ParameterStore();
@@ -32,8 +32,7 @@ export class WindowedTop {
   private readonly selfDecoder: SelfDecoder;
   private readonly crossDecoder: CrossDecoder;
   private readonly windowLayer: DecoderLayer<SlidingWindowAttention>;
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly reader: LogitReader;
 
   /** @param windowSize C of the layer on top; `config` is that of the YOCO below it. */
   constructor(
@@ -41,10 +40,10 @@ export class WindowedTop {
     readonly windowSize: number,
     { seed = 0 }: { seed?: number } = {},
   ) {
-    const { vocabSize, dim, heads, normEps } = config;
+    const { dim, heads } = config;
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = { style: 'interleaved', frequencies: config.rotaryFrequencies, theta: config.ropeTheta } as const;
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, config.embeddingScale ? Math.sqrt(dim) : 1);
+    const rotary = rotaryOf(config);
+    this.embedding = embeddingOf(scope, config);
     this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
     this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
     const top = scope.within('window_layer');
@@ -52,8 +51,7 @@ export class WindowedTop {
       ...config,
       names: YOCO_LAYER,
     });
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, config);
+    this.reader = new LogitReader(scope, this.embedding, config);
   }
 
   /**
@@ -71,7 +69,7 @@ export class WindowedTop {
       // All positions leave K̂, V̂; only some climb.
       const crossed = this.crossDecoder.apply(last(middle, climbing), this.crossDecoder.keysAndValues(middle, 0));
       const top = this.windowLayer.apply(crossed, (window, normed) => window.mix(normed));
-      return this.head.apply(this.norm.apply(last(top, 1))).reshape([B, -1]);
+      return this.reader.read(last(top, 1)).reshape([B, -1]);
     });
   }
   dispose(): void {

@@ -10,21 +10,21 @@
  *
  * Source: YOCO, arXiv 2405.05254; official `yoco.py`, whose names the weights have.
  */
+
 import * as tf from '@tensorflow/tfjs';
 import { GrowingCache } from '../attention/growing-cache';
-import { Embedding } from '../blocks/embedding';
+import type { Embedding } from '../blocks/embedding';
 import { firstPositions } from '../blocks/padding';
 import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
 import { SeededRandom } from '../engine/random';
 import { checkConfig, type YocoConfig } from './config';
 import { CrossDecoder } from './cross-decoder';
 import type { AllLogits, LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
 import { LayerCache } from './layer-cache';
-import { OutputHead } from './output-head';
 import { SelfDecoder } from './self-decoder';
 import { type StateDict, toStateDict } from './state-dict';
 import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, type Piece, tokenTensor } from './tokens';
+import { embeddingOf, LogitReader, rotaryOf } from './yoco-ends';
 
 export class Yoco implements LanguageModel {
   readonly parameters = new ParameterStore();
@@ -32,8 +32,7 @@ export class Yoco implements LanguageModel {
   private readonly selfDecoder: SelfDecoder;
   /** Absent when crossLayers is 0: then nothing above the self-decoder reads a global cache. */
   private readonly crossDecoder?: CrossDecoder;
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly reader: LogitReader;
 
   /** @throws RangeError naming the field of the config that is not allowed. */
   constructor(
@@ -41,14 +40,12 @@ export class Yoco implements LanguageModel {
     { seed = 0 }: { seed?: number } = {},
   ) {
     checkConfig(config);
-    const { vocabSize, dim, normEps } = config;
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = { style: 'interleaved', frequencies: config.rotaryFrequencies, theta: config.ropeTheta } as const;
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, config.embeddingScale ? Math.sqrt(dim) : 1);
+    const rotary = rotaryOf(config);
+    this.embedding = embeddingOf(scope, config);
     this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
     if (config.crossLayers > 0) this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, config);
+    this.reader = new LogitReader(scope, this.embedding, config);
   }
 
   /** The full pass: all layers on all positions. Training and scoring need it; a prompt does not. */
@@ -58,9 +55,7 @@ export class Yoco implements LanguageModel {
       observe?.('embed', x);
       const middle = this.selfDecoder.apply(x, { observe });
       const top = this.crossDecoder?.apply(middle, this.crossDecoder.keysAndValues(middle, 0, observe), observe) ?? middle;
-      const last = this.norm.apply(top);
-      observe?.('final_norm', last);
-      return this.head.apply(last);
+      return this.reader.read(top, observe);
     });
   }
 
@@ -90,22 +85,17 @@ export class Yoco implements LanguageModel {
         const seen = inPieces(where, ids, options).map((piece, i, { length }) =>
           tf.tidy(() => {
             const middle = this.climbToTheMiddle(piece, draft);
-            if (logits === 'all') return this.read(this.climbToTheTop(middle, draft));
+            if (logits === 'all') return this.reader.read(this.climbToTheTop(middle, draft));
             const top = earlyExit ? middle : this.climbToTheTop(middle, draft);
             return i + 1 === length ? lastPosition(top) : undefined;
           }),
         );
         if (logits === 'all') return joinPieces(seen as tf.Tensor3D[]);
         const last = seen.at(-1)!;
-        return this.read(earlyExit ? this.climbToTheTop(last, draft) : last).reshape([cache.batch, -1]);
+        return this.reader.read(earlyExit ? this.climbToTheTop(last, draft) : last).reshape([cache.batch, -1]);
       });
     });
   }
-  /** From the top of the stack to logits. */
-  private read(top: tf.Tensor3D): tf.Tensor3D {
-    return tf.tidy(() => this.head.apply(this.norm.apply(top)));
-  }
-
   /** The lower half on a whole piece: its memories move on, its K̂, V̂ are written. */
   private climbToTheMiddle({ ids, padding }: Piece, draft: LayerCache): tf.Tensor3D {
     const start = firstPositions(draft.lengths, padding);

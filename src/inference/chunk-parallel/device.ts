@@ -10,17 +10,17 @@
  * Source: YOCO, NeurIPS camera-ready, appendix A (chunk parallelism). Forward only: training sends gradients back the same
  * way, from right to left.
  */
+
 import * as tf from '@tensorflow/tfjs';
-import { Embedding } from '../../blocks/embedding';
+import type { Embedding } from '../../blocks/embedding';
 import { ParameterScope, ParameterStore } from '../../blocks/parameters';
-import { RMSNorm } from '../../blocks/rms-norm';
 import { peakOf } from '../../engine/ledger';
 import { SeededRandom } from '../../engine/random';
 import type { YocoConfig } from '../../models/config';
 import { CrossDecoder } from '../../models/cross-decoder';
-import { OutputHead } from '../../models/output-head';
 import { SelfDecoder } from '../../models/self-decoder';
 import { loadStateDict, type StateDict } from '../../models/state-dict';
+import { embeddingOf, LogitReader, rotaryOf } from '../../models/yoco-ends';
 import { ArrivingMemories } from './handover';
 import { Mailbox, pack, unpack, type Wire } from './mailbox';
 
@@ -53,19 +53,16 @@ export class ChunkDevice {
   private readonly embedding: Embedding;
   private readonly selfDecoder: SelfDecoder;
   private readonly crossDecoder?: CrossDecoder;
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly reader: LogitReader;
 
   /** @throws RangeError if the weights are not those of the config. */
   constructor(config: YocoConfig, weights: StateDict) {
-    const { vocabSize, dim, normEps } = config;
     const scope = new ParameterScope(this.parameters, new SeededRandom(0));
-    const rotary = { style: 'interleaved', frequencies: config.rotaryFrequencies, theta: config.ropeTheta } as const;
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, config.embeddingScale ? Math.sqrt(dim) : 1);
+    const rotary = rotaryOf(config);
+    this.embedding = embeddingOf(scope, config);
     this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
     if (config.crossLayers > 0) this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, config);
+    this.reader = new LogitReader(scope, this.embedding, config);
     loadStateDict(this.parameters, weights, { where: 'weights sent to a device' });
   }
 
@@ -77,7 +74,7 @@ export class ChunkDevice {
       tf.tidy(() => {
         const x = this.embedding.apply(tf.tensor2d(ids, [batch, ids.length / batch], 'int32'));
         const top = this.climb(this.toTheMiddle(x, from, mail, clock), from, mail, clock);
-        return this.head.apply(this.norm.apply(top));
+        return this.reader.read(top);
       }),
     );
     const numbers = (logits.dataSync() as Float32Array).slice();
