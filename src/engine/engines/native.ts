@@ -38,7 +38,9 @@ export async function startGpu(): Promise<Started> {
   const { onGpu } = await loadAny();
   if (!onGpu) {
     if (before && before !== 'tensorflow') await tf.setBackend(before);
-    throw new Error(`TensorFlow loads, but sees no graphics card. It needs an NVIDIA driver and CUDA: npm run setup:native -- --gpu.`);
+    throw new Error(
+      'TensorFlow loads, but sees no graphics card. It needs an NVIDIA card with its driver (nvidia-smi must list it), and CUDA, which npm run setup:native -- --gpu brings.',
+    );
   }
   await warmUp();
   return { device: 'CUDA graphics card', precision: 'float32' };
