@@ -22,14 +22,45 @@ const notebooks = under('notebooks', '.ipynb').map((path) => ({
 }));
 const scripts = Object.keys((JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }).scripts);
 
+/** GitHub's rule for a heading's address: small letters, marks dropped, blanks to hyphens. */
+const anchorsOf = (markdown: string): string[] =>
+  [...markdown.replace(/```[\s\S]*?```/g, '').matchAll(/^#+ +(.+)$/gm)].map((match) =>
+    match[1]!
+      .toLowerCase()
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replace(/ /g, '-'),
+  );
+const optionsOf = new Map<string, string>();
+/** What `npm run SCRIPT -- --help` prints, asked once. */
+const helpOf = (script: string): string => {
+  const found = optionsOf.get(script) ?? run(script.replace(':', '-'), '--help').stdout;
+  optionsOf.set(script, found);
+  return found;
+};
+
 describe.each([...pages, ...notebooks])('$path', ({ path, text }) => {
   it('links to files that are there', () => {
     const links = [...text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map((match) => match[1]!);
     expect(links.filter((link) => !existsSync(join(root, dirname(path), decodeURIComponent(link))))).toEqual([]);
   });
-  it('names commands that are there', () => {
-    const named = [...text.matchAll(/npm run ([a-z:]+)/g)].map((match) => match[1]!);
-    expect(named.filter((name) => !scripts.includes(name))).toEqual([]);
+  it('links to sections that are there', () => {
+    const links = [...text.matchAll(/\]\(([^)#\s:]*\.md|)#([^)\s]+)\)/g)];
+    const dead = links.filter(([, file, anchor]) => {
+      const there = file ? readFileSync(join(root, dirname(path), file), 'utf8') : text;
+      return !anchorsOf(there).includes(decodeURIComponent(anchor!));
+    });
+    expect(dead.map(([link]) => link)).toEqual([]);
+  });
+  it('names commands that are there, with options that they have', { timeout: 60_000 }, () => {
+    const named = [...text.matchAll(/npm run ([a-z:]+)((?: -- | --?[a-z][a-z-]*| [\w./"…-]+)*)/g)];
+    expect(named.map((match) => match[1]!).filter((name) => !scripts.includes(name))).toEqual([]);
+    const unknown = named.flatMap(([, script, rest]) =>
+      [...(rest ?? '').matchAll(/ (--[a-z][a-z-]+)/g)]
+        .map((match) => match[1]!)
+        .filter((option) => option !== '--help' && !helpOf(script!).includes(option)),
+    );
+    expect(unknown).toEqual([]);
   });
 });
 
@@ -40,15 +71,21 @@ const run = (script: string, ...args: string[]) =>
     timeout: 60_000,
   });
 describe('the commands', { timeout: 60_000 }, () => {
-  it.each(['train', 'bench', 'walkthrough'])('npm run %s -- --help explains itself, and an unknown option is refused by name', (script) => {
-    const help = run(script, '--help');
-    expect([help.status, help.stdout]).toEqual([0, expect.stringMatching(/^Usage: .*Options:/s)]);
-    const wrong = run(script, '--nonsense');
-    expect([wrong.status === 0, wrong.stderr]).toEqual([false, expect.stringContaining("unknown option '--nonsense'")]);
-  });
+  it.each(['train', 'study', 'grade', 'bench', 'walkthrough', 'html'])(
+    'npm run %s -- --help explains itself, and an unknown option is refused by name',
+    (script) => {
+      const help = run(script, '--help');
+      expect([help.status, help.stdout]).toEqual([0, expect.stringMatching(/^Usage: .*Options:/s)]);
+      const wrong = run(script, '--nonsense');
+      expect([wrong.status === 0, wrong.stderr]).toEqual([false, expect.stringContaining("unknown option '--nonsense'")]);
+    },
+  );
   it.each([
     ['train', ['--model', 'mamba'], /yoco.*transformer/s],
     ['train', ['--steps', 'many'], /steps.*many/s],
+    ['study', ['horoscope'], /horoscope.*recall.*needle/s],
+    ['study', ['recall', '--kinds', 'mamba'], /mamba is no kind of this study; there are Transformer/],
+    ['html', ['--only', '99'], /No notebook begins with 99; there are 00-start-here/],
     ['bench', ['--only', 'speed'], /--only speed: no such table; there are matmul/],
     ['walkthrough', ['--only', '99'], /No notebook begins with 99; there are 00-start-here/],
     ['walkthrough', ['--timeout', 'soon'], /--timeout is soon; give a number of seconds/],
