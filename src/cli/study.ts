@@ -61,7 +61,7 @@ async function main(): Promise<void> {
         console.log(`${kind}, seed ${seed}: ${seconds} s ${JSON.stringify({ ...measured, losses: undefined })}`);
         // Another process may have added runs of its own meanwhile: read again before writing.
         const latest = openStudy(path, file);
-        file.runs = [...latest.runs, run];
+        file.runs = [...latest.runs.filter((other) => other.kind !== kind || other.seed !== seed), run];
         saveStudy(path, file);
       } finally {
         bar.stop();
