@@ -35,7 +35,7 @@ export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false,
   const measured =
     logX && met.length <= 8
       ? { tickvals: met, ticktext: met.map((at) => at.toLocaleString('en-US', { maximumSignificantDigits: 7 })) }
-      : { dtick: 1 };
+      : logTicks(met);
   return {
     data: lines.map(({ name, mode = 'lines+markers', colour, low, high, ...line }, i) => {
       const color = colour ?? seriesColours[i % seriesColours.length];
@@ -57,14 +57,23 @@ export function lineChart(lines: Line[], { title, x, y, unit = '', logX = false,
     layout: {
       title: { text: title },
       xaxis: axis(x, logX ? { type: 'log', ...measured } : named),
-      yaxis: axis(unit ? `${y} (${unit})` : y, logY ? { type: 'log', dtick: decades(lines) > 2 ? 1 : 'D2', exponentformat: 'power' } : {}),
+      yaxis: axis(
+        unit ? `${y} (${unit})` : y,
+        logY ? { type: 'log', exponentformat: 'power', ...logTicks(lines.flatMap(({ y: values }) => values)) } : {},
+      ),
     },
     caption: `${title}. At the right end: ${lines.map(({ name, y: values }) => `${name} ${digits(values.at(-1) ?? Number.NaN)}`).join(', ')}.`,
   };
 }
 
-/** Powers of ten between the smallest and the largest y. */
-function decades(lines: Line[]): number {
-  const all = lines.flatMap(({ y }) => y).filter((value) => value > 0);
-  return Math.log10(Math.max(...all) / Math.min(...all));
+/** Marks of a logarithmic axis: powers of ten over a wide range, 1, 2 and 5 over a smaller one, a few round numbers within a decade. */
+function logTicks(values: number[]): object {
+  const all = values.filter((value) => value > 0);
+  const [least, most] = [Math.min(...all), Math.max(...all)];
+  const decades = Math.log10(most / least);
+  if (decades > 2) return { dtick: 1 };
+  if (decades > 0.8) return { dtick: 'D2' };
+  const marks = Array.from({ length: 5 }, (_, i) => Number((least * (most / least) ** (i / 4)).toPrecision(2)));
+  const tickvals = [...new Set(marks)];
+  return { tickvals, ticktext: tickvals.map(String) };
 }

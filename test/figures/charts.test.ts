@@ -24,6 +24,13 @@ describe('lineChart', () => {
     expect(drawn!.error_y.arrayminus.map((n) => n.toFixed(2))).toEqual(['0.10', '0.00']);
     expect(chart.data[0]).not.toHaveProperty('error_y');
   });
+  it('marks a logarithmic axis closely enough to be read', () => {
+    const yAxis = (y: number[]) =>
+      (lineChart([{ name: 'a', x: [1, 2], y }], { title: 'T', x: 'x', y: 'y', logY: true }).layout as { yaxis: object }).yaxis;
+    expect(yAxis([1, 1e4])).toMatchObject({ type: 'log', dtick: 1 });
+    expect(yAxis([1, 20])).toMatchObject({ dtick: 'D2' });
+    expect(yAxis([1.68, 2.05])).toMatchObject({ tickvals: [1.7, 1.8, 1.9, 2], ticktext: ['1.7', '1.8', '1.9', '2'] });
+  });
   it('carries units on its axes, and says the right end in words', () => {
     expect(chart.layout).toMatchObject({ xaxis: { title: { text: 'tokens' }, type: 'log' }, yaxis: { title: { text: 'time (ms)' } } });
     expect(chart.caption).toBe('It grows. At the right end: formula 20 ms, measured 19.9 ms.');
