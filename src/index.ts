@@ -56,7 +56,7 @@ export { answerAccuracy, RecallTask, recallVocabSize } from './evaluation/recall
 export { recallSettings, type RecallRun } from './evaluation/recall-study';
 export { bareNeedles, NeedleTask, NeedleVocabulary } from './evaluation/needle';
 export { needleLessons, needleMap, type NeedleRun, needleSettings, needleVocabulary } from './evaluation/needle-study';
-export { recallOnText, hitsOf, pairCounts } from './evaluation/recall-on-text';
+export { hitsOf, recallOnText, runCounts } from './evaluation/recall-on-text';
 export { atWidth, fromName, scalingPoint, type ScalingRun, scalingSettings, scalingKinds, scalingWidths } from './evaluation/scaling-study';
 export { type SplitsRun, splitsSettings } from './evaluation/splits-study';
 export { fitPowerLaw } from './evaluation/power-law';
