@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 npm ci --no-audit --no-fund
-npx tsx -e "require('./src/cli/python-environment').prepareJupyter(console.log)"
+npx tsx -e "require('./src/support/notebook/python-environment').prepareJupyter(console.log)"

@@ -7,14 +7,14 @@
  * Source: YOCO, arXiv 2405.05254, eqs. 2 (the cache) and 3 (the layer); official `cross_attention.py`.
  */
 import * as tf from '@tensorflow/tfjs';
-import { Linear } from '../blocks/linear';
-import { firstPositions } from '../blocks/padding';
-import type { ParameterScope } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
-import { type RotaryOptions, rotary, YOCO_ROTARY } from '../blocks/rotary';
-import { GrowingCache } from './growing-cache';
+import { Linear } from '../layers/linear';
+import { firstPositions } from '../layers/padding';
+import type { ParameterScope } from '../layers/parameters';
+import { RMSNorm } from '../layers/rms-norm';
+import { type RotaryOptions, rotary, YOCO_ROTARY } from '../layers/rotary';
+import { softmaxAttention } from './blocked-attention';
 import type { KeysAndValues } from './keys-and-values';
-import { softmaxAttention } from './softmax-attention';
+import { GrowingCache } from './paged-kv-cache';
 
 export interface CrossAttentionOptions {
   dim: number;
@@ -43,7 +43,10 @@ export class GlobalKeysAndValues {
     const { dim, heads, kvHeads, rotary: how = YOCO_ROTARY } = this.options;
     const [B, N] = normed.shape;
     const split = (y: tf.Tensor3D): tf.Tensor4D => y.reshape([B, N, kvHeads, dim / heads]);
-    return tf.tidy(() => ({ k: rotary(split(this.k.apply(normed)), start, how), v: split(this.v.apply(normed)) }));
+    return tf.tidy(() => ({
+      k: rotary(split(this.k.apply(normed)), start, how),
+      v: split(this.v.apply(normed)),
+    }));
   }
 }
 
@@ -66,12 +69,20 @@ export class CrossAttention {
     const { dim, heads, rotary: how = YOCO_ROTARY } = this.options;
     const [B, N] = x.shape;
     const held = global instanceof GrowingCache ? global.length : global.k.shape[1];
-    if (held < N) throw new RangeError(`CrossAttention: x holds ${N} positions, the global cache ${held}; write their keys and values first.`);
+    if (held < N)
+      throw new RangeError(
+        `CrossAttention: x holds ${N} positions, the global cache ${held}; write their keys and values first.`,
+      );
     return tf.tidy(() => {
       // Rows end in the same column, but a shorter one at an earlier position.
       const lengths = global instanceof GrowingCache ? global.lengths : [held];
-      const q = rotary(this.q.apply(x).reshape([B, N, heads, dim / heads]), firstPositions(lengths.map((tokens) => tokens - N)), how);
-      const mixed = global instanceof GrowingCache ? global.attend(q) : softmaxAttention({ q, ...global });
+      const q = rotary(
+        this.q.apply(x).reshape([B, N, heads, dim / heads]),
+        firstPositions(lengths.map((tokens) => tokens - N)),
+        how,
+      );
+      const mixed =
+        global instanceof GrowingCache ? global.attend(q) : softmaxAttention({ q, ...global });
       return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, dim]));
     });
   }

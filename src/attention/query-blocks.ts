@@ -20,9 +20,15 @@ export interface QueryBlock {
 const SCORES_HELD = 2 ** 24;
 
 /** Queries per block for N queries over M keys, `heads` of them at once: as many as the budget holds, 16 to 256. */
-export const queriesPerBlock = (heads: number, M: number): number => Math.max(16, Math.min(256, Math.floor(SCORES_HELD / (heads * M))));
+export const queriesPerBlock = (heads: number, M: number): number =>
+  Math.max(16, Math.min(256, Math.floor(SCORES_HELD / (heads * M))));
 
-export function queryBlocks(N: number, M: number, blockSize: number, rule: AttentionRule): QueryBlock[] {
+export function queryBlocks(
+  N: number,
+  M: number,
+  blockSize: number,
+  rule: AttentionRule,
+): QueryBlock[] {
   return Array.from({ length: Math.ceil(N / blockSize) }, (_, i) => {
     const start = i * blockSize;
     const count = Math.min(blockSize, N - start);
@@ -36,7 +42,12 @@ export function queryBlocks(N: number, M: number, blockSize: number, rule: Atten
 export const HIDDEN = -1e30;
 
 /** What is added to a block's scores, [count, keys]: 0 where seen, a huge negative where not. Undefined if all is seen. */
-export function blockMask({ start, count, firstKey, endKey }: QueryBlock, N: number, M: number, rule: AttentionRule): tf.Tensor2D | undefined {
+export function blockMask(
+  { start, count, firstKey, endKey }: QueryBlock,
+  N: number,
+  M: number,
+  rule: AttentionRule,
+): tf.Tensor2D | undefined {
   const width = endKey - firstKey;
   const mask = new Float32Array(count * width);
   let hides = false;
@@ -55,12 +66,21 @@ export function blockMask({ start, count, firstKey, endKey }: QueryBlock, N: num
  * What is added to the scores of rows that are shorter than the batch, [B·Hkv, keys]: a huge negative over the first
  * `hidden[b]` keys of sequence b. Undefined if none of the keys firstKey … endKey is hidden.
  */
-export function frontMask(hidden: readonly number[] | undefined, BHkv: number, firstKey: number, endKey: number): tf.Tensor2D | undefined {
+export function frontMask(
+  hidden: readonly number[] | undefined,
+  BHkv: number,
+  firstKey: number,
+  endKey: number,
+): tf.Tensor2D | undefined {
   if (!hidden?.some((count) => count > firstKey)) return undefined;
   const width = endKey - firstKey;
   const mask = new Float32Array(BHkv * width);
   const headsPerRow = BHkv / hidden.length;
   for (let i = 0; i < BHkv; i++)
-    mask.fill(HIDDEN, i * width, i * width + Math.min(width, Math.max(0, hidden[Math.floor(i / headsPerRow)]! - firstKey)));
+    mask.fill(
+      HIDDEN,
+      i * width,
+      i * width + Math.min(width, Math.max(0, hidden[Math.floor(i / headsPerRow)] - firstKey)),
+    );
   return tf.tensor2d(mask, [BHkv, width]);
 }

@@ -7,15 +7,15 @@
  * Source: official `transformer.py`, the baseline beside YOCO: half-split rotary, head size independent of dim.
  */
 import * as tf from '@tensorflow/tfjs';
-import { Linear } from '../blocks/linear';
-import type { TokenMixer } from '../blocks/mixer';
-import { firstPositions, type Padding } from '../blocks/padding';
-import type { ParameterScope } from '../blocks/parameters';
-import { BASELINE_ROTARY, type RotaryOptions, rotary } from '../blocks/rotary';
-import { GrowingCache } from './growing-cache';
+import { Linear } from '../layers/linear';
+import type { TokenMixer } from '../layers/mixer';
+import { firstPositions, type Padding } from '../layers/padding';
+import type { ParameterScope } from '../layers/parameters';
+import { BASELINE_ROTARY, type RotaryOptions, rotary } from '../layers/rotary';
+import { softmaxAttention } from './blocked-attention';
 import type { KeysAndValues } from './keys-and-values';
-import { RingCache } from './ring-cache';
-import { softmaxAttention } from './softmax-attention';
+import { GrowingCache } from './paged-kv-cache';
+import { RingCache } from './rolling-kv-cache';
 
 export interface SelfAttentionOptions {
   dim: number;
@@ -46,7 +46,9 @@ export class SelfAttention implements TokenMixer<GrowingCache | RingCache> {
   /** With a window, the ring keeps C − 1 tokens: the newcomer brings its own key. */
   newMemory(batch: number): GrowingCache | RingCache {
     const { windowSize } = this.options;
-    return windowSize === undefined ? new GrowingCache(batch) : new RingCache(batch, windowSize - 1);
+    return windowSize === undefined
+      ? new GrowingCache(batch)
+      : new RingCache(batch, windowSize - 1);
   }
 
   mix(x: tf.Tensor3D, memory?: GrowingCache | RingCache, padding?: Padding): tf.Tensor3D {
@@ -67,13 +69,20 @@ export class SelfAttention implements TokenMixer<GrowingCache | RingCache> {
 function attend(
   q: tf.Tensor4D,
   newcomers: KeysAndValues,
-  { memory, padding, windowSize }: { memory?: GrowingCache | RingCache; padding?: Padding; windowSize?: number },
+  {
+    memory,
+    padding,
+    windowSize,
+  }: { memory?: GrowingCache | RingCache; padding?: Padding; windowSize?: number },
 ): tf.Tensor4D {
   if (memory instanceof GrowingCache && (memory.length > 0 || padding)) {
     memory.append(newcomers, padding);
     return memory.attend(q);
   }
-  const { hidden, ...seen } = memory instanceof RingCache ? memory.followedBy(newcomers, padding) : { ...newcomers, hidden: undefined };
+  const { hidden, ...seen } =
+    memory instanceof RingCache
+      ? memory.followedBy(newcomers, padding)
+      : { ...newcomers, hidden: undefined };
   memory?.append(newcomers, padding);
   return softmaxAttention({ q, ...seen }, { windowSize, hidden });
 }

@@ -7,14 +7,14 @@
  * Source: YOCO, arXiv 2405.05254, sliding-window attention (arXiv eq. 8); official `sliding_window_attention.py`.
  */
 import * as tf from '@tensorflow/tfjs';
-import { Linear } from '../blocks/linear';
-import type { TokenMixer } from '../blocks/mixer';
-import { firstPositions, type Padding } from '../blocks/padding';
-import type { ParameterScope } from '../blocks/parameters';
-import { type RotaryOptions, rotary, YOCO_ROTARY } from '../blocks/rotary';
-import { checkCount } from '../engine/shapes';
-import { RingCache } from './ring-cache';
-import { softmaxAttention } from './softmax-attention';
+import { Linear } from '../layers/linear';
+import type { TokenMixer } from '../layers/mixer';
+import { firstPositions, type Padding } from '../layers/padding';
+import type { ParameterScope } from '../layers/parameters';
+import { type RotaryOptions, rotary, YOCO_ROTARY } from '../layers/rotary';
+import { checkCount } from '../tensor/shapes';
+import { softmaxAttention } from './blocked-attention';
+import { RingCache } from './rolling-kv-cache';
 
 export interface SlidingWindowOptions {
   dim: number;
@@ -33,7 +33,12 @@ export class SlidingWindowAttention implements TokenMixer<RingCache> {
     scope: ParameterScope,
     private readonly options: SlidingWindowOptions,
   ) {
-    checkCount('SlidingWindowAttention', 'windowSize', options.windowSize, 'tokens, the token itself included');
+    checkCount(
+      'SlidingWindowAttention',
+      'windowSize',
+      options.windowSize,
+      'tokens, the token itself included',
+    );
     const { dim } = options;
     this.q = new Linear(scope.within('q_proj'), dim, dim);
     this.k = new Linear(scope.within('k_proj'), dim, dim);
@@ -52,8 +57,14 @@ export class SlidingWindowAttention implements TokenMixer<RingCache> {
       const split = (y: tf.Tensor3D): tf.Tensor4D => y.reshape([B, N, heads, dim / heads]);
       const start = memory ? firstPositions(memory.lengths, padding) : 0;
       const q = rotary(split(this.q.apply(x)), start, how);
-      const newcomers = { k: rotary(split(this.k.apply(x)), start, how), v: split(this.v.apply(x)) };
-      const { hidden, ...seen } = memory?.followedBy(newcomers, padding) ?? { ...newcomers, hidden: undefined };
+      const newcomers = {
+        k: rotary(split(this.k.apply(x)), start, how),
+        v: split(this.v.apply(x)),
+      };
+      const { hidden, ...seen } = memory?.followedBy(newcomers, padding) ?? {
+        ...newcomers,
+        hidden: undefined,
+      };
       const mixed = softmaxAttention({ q, ...seen }, { windowSize, hidden });
       memory?.append(newcomers, padding);
       return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, dim]));

@@ -40,7 +40,13 @@ export interface Side {
   prefill: number;
 }
 /** YOCO-3B and a Transformer of the same shape at a length: bytes in bfloat16, and operations. Ratios are Transformer / YOCO. */
-export function profile3B(tokens: number): { yoco: Side; transformer: Side; memoryRatio: number; cacheRatio: number; prefillRatio: number } {
+export function profile3B(tokens: number): {
+  yoco: Side;
+  transformer: Side;
+  memoryRatio: number;
+  cacheRatio: number;
+  prefillRatio: number;
+} {
   const side = (name: string): Side => {
     const config = preset(name);
     const weights = weightBytes(config, bfloat16);
@@ -63,7 +69,8 @@ export interface CacheSetting {
   bytesPerValue: number;
 }
 /** Keys and values of one token in one layer. */
-export const bytesPerToken = ({ kvHeads, headDim, bytesPerValue }: CacheSetting): number => 2 * kvHeads * headDim * bytesPerValue;
+export const bytesPerToken = ({ kvHeads, headDim, bytesPerValue }: CacheSetting): number =>
+  2 * kvHeads * headDim * bytesPerValue;
 
 /**
  * The 65B model appears twice, with two different caches. The introduction's 86 GB at 512K tokens follow from 8 key/value
@@ -76,13 +83,23 @@ export const paper65B = {
 } as const;
 
 /** Tokens whose keys and values fit in `bytes`, when `layers` layers keep them. */
-export const tokensIn = (bytes: number, layers: number, setting: CacheSetting): number => bytes / (layers * bytesPerToken(setting));
+export const tokensIn = (bytes: number, layers: number, setting: CacheSetting): number =>
+  bytes / (layers * bytesPerToken(setting));
 
 /** Figure 8: memory per token, Transformer / YOCO, by model size. It is the number of layers. */
-export const publishedRatioBySize: Readonly<Record<string, number>> = { '1.2B': 24, '6.4B': 32, '13B': 40, '30B': 64, '65B': 80 };
+export const publishedRatioBySize: Readonly<Record<string, number>> = {
+  '1.2B': 24,
+  '6.4B': 32,
+  '13B': 40,
+  '30B': 64,
+  '65B': 80,
+};
 
 /** Layer-tokens of a prefill, all L layers against the exit in the middle: N·L and N·L/2 + L/2. */
-export const layerTokens = (layers: number, tokens: number) => ({ full: tokens * layers, earlyExit: (tokens * layers) / 2 + layers / 2 });
+export const layerTokens = (layers: number, tokens: number) => ({
+  full: tokens * layers,
+  earlyExit: (tokens * layers) / 2 + layers / 2,
+});
 
 export interface Verdict {
   claim: string;

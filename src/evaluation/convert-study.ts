@@ -18,13 +18,13 @@
 import type { TransformerConfig } from '../models/config';
 import { createModel } from '../models/create-model';
 import type { LanguageModel } from '../models/language-model';
-import { loadStateDict } from '../models/state-dict';
 import { Batches } from '../training/batches';
 import { loadModel } from '../training/checkpoint';
 import { readCorpus, splitText } from '../training/corpus';
 import { Distiller } from '../training/distillation';
-import { matchingYoco, yocoFromTransformer } from '../training/from-transformer';
 import { Trainer, trainerDefaults } from '../training/trainer';
+import { matchingYoco, yocoFromTransformer } from '../weights/from-transformer';
+import { loadStateDict, toStateDict } from '../weights/state-dict';
 import { measureLoss } from './perplexity';
 import { everyFew } from './recall-study';
 import type { StudyDefinition, StudyRun } from './study';
@@ -64,26 +64,38 @@ export function modelOfKind(
 ): LanguageModel {
   const config = transformer.config as TransformerConfig;
   if (kind === 'Transformer goes on') return copyOf(transformer);
-  const lower = kind.startsWith('window') ? ({ selfDecoder: 'sliding-window', windowSize } as const) : ({ selfDecoder: 'gated-retention' } as const);
+  const lower = kind.startsWith('window')
+    ? ({ selfDecoder: 'sliding-window', windowSize } as const)
+    : ({ selfDecoder: 'gated-retention' } as const);
   const yoco = matchingYoco(config, lower);
-  if (kind.includes('keys of the top')) return yocoFromTransformer(transformer, yoco, { seed, keysFrom: [config.layers - 1] });
-  return kind.includes('converted') ? yocoFromTransformer(transformer, yoco, { seed }) : createModel(yoco, { seed });
+  if (kind.includes('keys of the top'))
+    return yocoFromTransformer(transformer, yoco, { seed, keysFrom: [config.layers - 1] });
+  return kind.includes('converted')
+    ? yocoFromTransformer(transformer, yoco, { seed })
+    : createModel(yoco, { seed });
 }
 
 export const convertStudy: StudyDefinition<ConvertSettings, ConvertRun> = {
   name: 'convert',
-  about: 'a YOCO from a trained Transformer, with and without distillation, against one from nothing',
+  about:
+    'a YOCO from a trained Transformer, with and without distillation, against one from nothing',
   kinds: convertKinds,
   settings: convertSettings,
   async run(kind, seed, settings, onStep) {
     const { model: transformer, tokenizer } = loadModel(settings.start);
     const split = splitText(readCorpus().text);
-    const [train, heldOut] = [tokenizer.encode(split.train), tokenizer.encode(split.validation).subarray(0, settings.heldOutTokens + 1)];
+    const [train, heldOut] = [
+      tokenizer.encode(split.train),
+      tokenizer.encode(split.validation).subarray(0, settings.heldOutTokens + 1),
+    ];
     const student = modelOfKind(kind, transformer, seed, settings);
     const learner = learnerOf(kind, student, transformer, train, seed, settings);
     const measured: number[] = [];
     const losses: number[] = [];
-    const measure = async (): Promise<number> => measured.push(rounded((await measureLoss(student, heldOut, { context: settings.context })).loss));
+    const measure = async (): Promise<number> =>
+      measured.push(
+        rounded((await measureLoss(student, heldOut, { context: settings.context })).loss),
+      );
     try {
       if (settings.moments.includes(0)) await measure();
       for (let step = 1; step <= settings.steps; step++) {
@@ -92,7 +104,11 @@ export const convertStudy: StudyDefinition<ConvertSettings, ConvertRun> = {
         onStep?.(report);
         if (settings.moments.includes(step)) await measure();
       }
-      return { parameters: student.parameters.count, heldOut: measured, losses: everyFew(losses, 10) };
+      return {
+        parameters: student.parameters.count,
+        heldOut: measured,
+        losses: everyFew(losses, 10),
+      };
     } finally {
       learner.dispose();
       student.dispose();
@@ -111,19 +127,41 @@ export function learnerOf(
   seed: number,
   settings: ConvertSettings,
 ): Trainer | Distiller {
-  const { steps, batch, context, warmUpSteps, freshRate, convertedRate, teachersShare: share, temperature } = settings;
-  const peak = kind.includes('converted') || kind.includes('keys of the top') || kind.startsWith('Transformer') ? convertedRate : freshRate;
-  const schedule = { peak, steps, warmUpSteps: Math.min(warmUpSteps, steps), floor: 0.05, decay: 'cosine' as const };
+  const {
+    steps,
+    batch,
+    context,
+    warmUpSteps,
+    freshRate,
+    convertedRate,
+    teachersShare: share,
+    temperature,
+  } = settings;
+  const peak =
+    kind.includes('converted') || kind.includes('keys of the top') || kind.startsWith('Transformer')
+      ? convertedRate
+      : freshRate;
+  const schedule = {
+    peak,
+    steps,
+    warmUpSteps: Math.min(warmUpSteps, steps),
+    floor: 0.05,
+    decay: 'cosine' as const,
+  };
   const options = { ...trainerDefaults, schedule };
   const windows = { batch, context, seed };
   return kind.includes('distilled')
-    ? new Distiller(student, teacher, new Batches(train, windows), { ...options, share, temperature })
+    ? new Distiller(student, teacher, new Batches(train, windows), {
+        ...options,
+        share,
+        temperature,
+      })
     : new Trainer(student, train, { ...options, ...windows });
 }
 
 /** Another Transformer with the same weights. */
 function copyOf(transformer: LanguageModel): LanguageModel {
   const copy = createModel(transformer.config);
-  loadStateDict(copy.parameters, transformer.stateDict());
+  loadStateDict(copy.parameters, toStateDict(transformer.parameters));
   return copy;
 }

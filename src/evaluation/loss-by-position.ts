@@ -10,8 +10,8 @@
  * Source of the picture: Kaplan et al., arXiv 2001.08361, appendix D.5, "Context Dependence".
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
+import { checkCount } from '../tensor/shapes';
 import { surprise } from '../training/loss';
 
 export interface LossByPositionOptions {
@@ -40,14 +40,20 @@ export async function lossByPosition(
     );
   const sums = new Float64Array(context);
   for (let first = 0; first < windows; first += batch) {
-    const starts = Array.from({ length: Math.min(batch, windows - first) }, (_, row) => (first + row) * context);
-    const rows = (shift: number) => starts.map((start) => Array.from(tokens.subarray(start + shift, start + shift + context)));
-    const surprises = tf.tidy(() => surprise(model.logits(rows(0)), tf.tensor2d(rows(1), undefined, 'int32')));
+    const starts = Array.from(
+      { length: Math.min(batch, windows - first) },
+      (_, row) => (first + row) * context,
+    );
+    const rows = (shift: number) =>
+      starts.map((start) => Array.from(tokens.subarray(start + shift, start + shift + context)));
+    const surprises = tf.tidy(() =>
+      surprise(model.logits(rows(0)), tf.tensor2d(rows(1), undefined, 'int32')),
+    );
     try {
       // Sums over windows are taken here, in float64.
       const values = await surprises.data();
       values.forEach((value, i) => {
-        sums[i % context]! += value;
+        sums[i % context] += value;
       });
     } finally {
       surprises.dispose();
@@ -57,12 +63,14 @@ export async function lossByPosition(
 }
 
 /** Means over 1, 2, 4, 8 … places: a curve that is read on a logarithmic axis, with the noise of its far end smoothed out. */
-export function overDoublingSpans(losses: ArrayLike<number>): { from: number; to: number; loss: number }[] {
+export function overDoublingSpans(
+  losses: ArrayLike<number>,
+): { from: number; to: number; loss: number }[] {
   const spans: { from: number; to: number; loss: number }[] = [];
   for (let from = 1; from <= losses.length; from *= 2) {
     const to = Math.min(2 * from - 1, losses.length);
     let sum = 0;
-    for (let n = from; n <= to; n++) sum += losses[n - 1]!;
+    for (let n = from; n <= to; n++) sum += losses[n - 1];
     spans.push({ from, to, loss: sum / (to - from + 1) });
   }
   return spans;

@@ -13,13 +13,17 @@
  * Source: the task of YOCO, arXiv 2405.05254, section "Long-context evaluation"; cities and magic numbers as in Liu et al.,
  * "World model on million-length video and language", arXiv 2402.08268.
  */
-import { checkCount } from '../engine/shapes';
+
 import { seededStream } from '../inference/seeded-stream';
+import { checkCount } from '../tensor/shapes';
 import type { BatchSource, Windows } from '../training/batches';
 import { NOT_ASKED } from '../training/loss';
 import { RecallTask, shuffled } from './recall';
 
-const cities = 'Accra Bergen Cairo Delhi Essen Faro Genoa Hanoi Izmir Jaipur Kyoto Lima Minsk Nice Oslo Paris Quito Rome Seoul Turin'.split(' ');
+const cities =
+  'Accra Bergen Cairo Delhi Essen Faro Genoa Hanoi Izmir Jaipur Kyoto Lima Minsk Nice Oslo Paris Quito Rome Seoul Turin'.split(
+    ' ',
+  );
 const numberOf = (i: number): string => String(10 + i);
 const numbers = 50;
 const phrase = 'the magic number of'.split(' ');
@@ -41,14 +45,26 @@ export class NeedleVocabulary {
     const all = text.toLowerCase().match(/[a-z]+/g) ?? [];
     const counts = new Map<string, number>();
     for (const word of all) counts.set(word, (counts.get(word) ?? 0) + 1);
-    const ranked = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([word]) => word);
-    if (ranked.length < common) throw new RangeError(`NeedleVocabulary: the text has ${ranked.length} different words, fewer than ${common}.`);
+    const ranked = [...counts]
+      .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+      .map(([word]) => word);
+    if (ranked.length < common)
+      throw new RangeError(
+        `NeedleVocabulary: the text has ${ranked.length} different words, fewer than ${common}.`,
+      );
     const kept = ranked.slice(0, common);
     const needed = [...phrase, '.'].filter((word) => !kept.includes(word));
-    this.words = [...kept, ...needed, ...cities.map((city) => `${city}:`), ...Array.from({ length: numbers }, (_, i) => numberOf(i))];
+    this.words = [
+      ...kept,
+      ...needed,
+      ...cities.map((city) => `${city}:`),
+      ...Array.from({ length: numbers }, (_, i) => numberOf(i)),
+    ];
     this.idOf = new Map(this.words.map((word, id) => [word, id]));
     const hay = new Set(kept);
-    this.hay = Int32Array.from(all.filter((word) => hay.has(word)).map((word) => this.idOf.get(word)!));
+    this.hay = Int32Array.from(
+      all.filter((word) => hay.has(word)).map((word) => this.idOf.get(word)!),
+    );
   }
   get size(): number {
     return this.words.length;
@@ -56,7 +72,8 @@ export class NeedleVocabulary {
   encode(words: readonly string[]): number[] {
     return words.map((word) => {
       const id = this.idOf.get(word);
-      if (id === undefined) throw new RangeError(`NeedleVocabulary: ${JSON.stringify(word)} is no word here.`);
+      if (id === undefined)
+        throw new RangeError(`NeedleVocabulary: ${JSON.stringify(word)} is no word here.`);
       return id;
     });
   }
@@ -94,22 +111,30 @@ export class NeedleTask implements BatchSource {
     this.lengths = typeof length === 'number' ? [length] : length;
     this.counts = typeof needles === 'number' ? [needles] : needles;
     checkCount('NeedleTask', 'batch', batch, 'rows');
-    if (depth !== undefined && !(depth >= 0 && depth <= 1)) throw new RangeError(`NeedleTask: depth is ${depth}; give 0 (first) to 1 (last).`);
+    if (depth !== undefined && !(depth >= 0 && depth <= 1))
+      throw new RangeError(`NeedleTask: depth is ${depth}; give 0 (first) to 1 (last).`);
     for (const n of this.counts) {
       checkCount('NeedleTask', 'needles', n, 'needles');
-      if (n > cities.length) throw new RangeError(`NeedleTask: needles is ${n}, but there are ${cities.length} cities; give as many or fewer.`);
+      if (n > cities.length)
+        throw new RangeError(
+          `NeedleTask: needles is ${n}, but there are ${cities.length} cities; give as many or fewer.`,
+        );
       const least = n * (NEEDLE_LENGTH + QUESTION_LENGTH);
       const short = this.lengths.find((tokens) => !Number.isInteger(tokens) || tokens < least);
       if (short !== undefined)
-        throw new RangeError(`NeedleTask: length is ${short}; ${n} needles and their questions alone are ${least} tokens; give more.`);
+        throw new RangeError(
+          `NeedleTask: length is ${short}; ${n} needles and their questions alone are ${least} tokens; give more.`,
+        );
     }
   }
 
   at(number: number): Windows {
     const { batch } = this.options;
-    const length = this.lengths[number % this.lengths.length]!;
-    const count = this.counts[Math.floor(number / this.lengths.length) % this.counts.length]!;
-    const rows = Array.from({ length: batch }, (_, row) => this.row(length, count, number * batch + row));
+    const length = this.lengths[number % this.lengths.length];
+    const count = this.counts[Math.floor(number / this.lengths.length) % this.counts.length];
+    const rows = Array.from({ length: batch }, (_, row) =>
+      this.row(length, count, number * batch + row),
+    );
     return { inputs: rows.map(({ input }) => input), targets: rows.map(({ target }) => target) };
   }
 
@@ -124,14 +149,22 @@ export class NeedleTask implements BatchSource {
     const start = random.integer(hay.length - straw);
     const text = Array.from(hay.subarray(start, start + straw));
     // Needles lie between words of the straw, in the order of their places.
-    const places = told.map((_, i) => (i === 0 && depth !== undefined ? Math.round(depth * straw) : random.integer(straw + 1)));
-    const order = places.map((place, i) => ({ place, ...told[i]! })).sort((a, b) => b.place - a.place);
-    for (const { place, city, number } of order) text.splice(place, 0, ...this.vocabulary.encode([...phrase, city, number, '.']));
+    const places = told.map((_, i) =>
+      i === 0 && depth !== undefined ? Math.round(depth * straw) : random.integer(straw + 1),
+    );
+    const order = places
+      .map((place, i) => ({ place, ...told[i] }))
+      .sort((a, b) => b.place - a.place);
+    for (const { place, city, number } of order)
+      text.splice(place, 0, ...this.vocabulary.encode([...phrase, city, number, '.']));
     const input = [...text];
     const target: number[] = text.map(() => NOT_ASKED);
     for (const i of shuffled(count, random)) {
-      const { city, number } = told[i]!;
-      const [question, answer] = [this.vocabulary.encode([...phrase, city]), this.vocabulary.encode([number])[0]!];
+      const { city, number } = told[i];
+      const [question, answer] = [
+        this.vocabulary.encode([...phrase, city]),
+        this.vocabulary.encode([number])[0],
+      ];
       input.push(...question, answer);
       target.push(...question.slice(1).map(() => NOT_ASKED), answer, NOT_ASKED);
     }
@@ -148,11 +181,18 @@ export function bareNeedles(
   const [firstCity] = vocabulary.encode([`${cities[0]}:`]);
   const [firstNumber] = vocabulary.encode([numberOf(0)]);
   const word = (token: number): number =>
-    token === NOT_ASKED ? token : token < cities.length ? firstCity! + token : firstNumber! + token - cities.length;
+    token === NOT_ASKED
+      ? token
+      : token < cities.length
+        ? firstCity + token
+        : firstNumber + token - cities.length;
   return {
     at: (number) => {
       const { inputs, targets } = task.at(number);
-      return { inputs: inputs.map((row) => row.map(word)), targets: targets.map((row) => row.map(word)) };
+      return {
+        inputs: inputs.map((row) => row.map(word)),
+        targets: targets.map((row) => row.map(word)),
+      };
     },
   };
 }

@@ -10,8 +10,8 @@
  * last window may be short. A window's first tokens have little before them, so a longer context gives a lower loss.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
+import { checkCount } from '../tensor/shapes';
 
 export interface TextLoss {
   /** Mean loss per token, in nats. */
@@ -37,7 +37,7 @@ function surprise(logits: Float32Array, target: number): number {
   for (const logit of logits) if (logit > largest) largest = logit;
   let total = 0;
   for (const logit of logits) total += Math.exp(logit - largest);
-  return Math.log(total) + (largest - logits[target]!);
+  return Math.log(total) + (largest - logits[target]);
 }
 
 export interface MeasureOptions {
@@ -57,10 +57,15 @@ export async function measureLoss(
 ): Promise<TextLoss> {
   checkCount('measureLoss', 'context', context, 'tokens');
   checkCount('measureLoss', 'batch', batch, 'windows');
-  if (tokens.length < 2) throw new RangeError(`measureLoss: the text has ${tokens.length} tokens; give 2 or more, one to read and one to predict.`);
+  if (tokens.length < 2)
+    throw new RangeError(
+      `measureLoss: the text has ${tokens.length} tokens; give 2 or more, one to read and one to predict.`,
+    );
   let nats = 0;
   for (const rows of windowBatches(tokens.length - 1, context, batch)) {
-    const logits = tf.tidy(() => model.logits(rows.map(([start, end]) => Array.from(tokens.subarray(start, end)))));
+    const logits = tf.tidy(() =>
+      model.logits(rows.map(([start, end]) => Array.from(tokens.subarray(start, end)))),
+    );
     const vocabSize = logits.shape[2];
     let values: Float32Array;
     try {
@@ -71,15 +76,25 @@ export async function measureLoss(
     let position = 0;
     for (const [start, end] of rows)
       for (let n = start; n < end; n++, position++)
-        nats += surprise(values.subarray(position * vocabSize, (position + 1) * vocabSize), tokens[n + 1]!);
+        nats += surprise(
+          values.subarray(position * vocabSize, (position + 1) * vocabSize),
+          tokens[n + 1],
+        );
   }
   return summary(nats, tokens.length - 1, bytes);
 }
 
 /** [start, end) of windows over positions 0 … count − 1, grouped into batches of equal lengths. */
-function* windowBatches(count: number, context: number, batch: number): Generator<[number, number][]> {
+function* windowBatches(
+  count: number,
+  context: number,
+  batch: number,
+): Generator<[number, number][]> {
   const whole = Math.floor(count / context);
   for (let i = 0; i < whole; i += batch)
-    yield Array.from({ length: Math.min(batch, whole - i) }, (_, j) => [(i + j) * context, (i + j + 1) * context]);
+    yield Array.from({ length: Math.min(batch, whole - i) }, (_, j) => [
+      (i + j) * context,
+      (i + j + 1) * context,
+    ]);
   if (whole * context < count) yield [[whole * context, count]];
 }

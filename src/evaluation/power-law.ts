@@ -22,9 +22,16 @@ export interface PowerLaw {
 /** @throws RangeError for fewer than three points (two always fit) or a number that has no logarithm. */
 export function fitPowerLaw(points: readonly { size: number; loss: number }[]): PowerLaw {
   if (new Set(points.map(({ size }) => size)).size < 3)
-    throw new RangeError(`fitPowerLaw: there are ${points.length} points; give three sizes or more, because two always lie on a line.`);
-  const bad = points.find(({ size, loss }) => !(size > 0 && loss > 0 && Number.isFinite(size * loss)));
-  if (bad) throw new RangeError(`fitPowerLaw: ${JSON.stringify(bad)} has no logarithm; give sizes and losses above 0.`);
+    throw new RangeError(
+      `fitPowerLaw: there are ${points.length} points; give three sizes or more, because two always lie on a line.`,
+    );
+  const bad = points.find(
+    ({ size, loss }) => !(size > 0 && loss > 0 && Number.isFinite(size * loss)),
+  );
+  if (bad)
+    throw new RangeError(
+      `fitPowerLaw: ${JSON.stringify(bad)} has no logarithm; give sizes and losses above 0.`,
+    );
   const logs = points.map(({ size, loss }): [number, number] => [Math.log(size), Math.log(loss)]);
   const line = linearRegression(logs);
   const along = linearRegressionLine(line);

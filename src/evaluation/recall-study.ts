@@ -5,7 +5,7 @@
  * them does not reach from most questions back to their pair.
  */
 import { Trainer, trainerDefaults } from '../training/trainer';
-import { type ContestantName, contestantNames, createContestant } from './contestants';
+import { type ContestantName, contestantNames, createContestant } from './architectures';
 import { answerAccuracy, RecallTask, recallVocabSize } from './recall';
 import type { StudyDefinition, StudyRun } from './study';
 
@@ -27,19 +27,48 @@ export const recallStudy: StudyDefinition<typeof recallSettings, RecallRun> = {
   kinds: contestantNames.slice(0, 8),
   settings: recallSettings,
   async run(kind, seed, settings, onStep) {
-    const { keys, values, batch, steps, learningRate: peak, warmUpSteps, trainedOn, measuredOn } = settings;
-    const model = createContestant(kind as ContestantName, { ...settings, vocabSize: recallVocabSize(settings) }, seed);
+    const {
+      keys,
+      values,
+      batch,
+      steps,
+      learningRate: peak,
+      warmUpSteps,
+      trainedOn,
+      measuredOn,
+    } = settings;
+    const model = createContestant(
+      kind as ContestantName,
+      { ...settings, vocabSize: recallVocabSize(settings) },
+      seed,
+    );
     const task = new RecallTask({ keys, values, batch, pairs: trainedOn, seed });
     const trainer = new Trainer(model, task, {
       ...{ ...trainerDefaults, weightDecay: 0.01, batch, context: 1, seed },
-      schedule: { peak, steps, warmUpSteps: Math.min(warmUpSteps, steps), floor: 0.05, decay: 'cosine' },
+      schedule: {
+        peak,
+        steps,
+        warmUpSteps: Math.min(warmUpSteps, steps),
+        floor: 0.05,
+        decay: 'cosine',
+      },
     });
     try {
       await trainer.run({ onStep });
       const accuracy: number[] = [];
       for (const pairs of measuredOn)
-        accuracy.push(await answerAccuracy(model, new RecallTask({ keys, values, batch: 32, pairs, seed: 1_000_000 + seed }), { batches: 4 }));
-      return { parameters: model.parameters.count, accuracy, losses: everyFew(trainer.curve.losses, 50) };
+        accuracy.push(
+          await answerAccuracy(
+            model,
+            new RecallTask({ keys, values, batch: 32, pairs, seed: 1_000_000 + seed }),
+            { batches: 4 },
+          ),
+        );
+      return {
+        parameters: model.parameters.count,
+        accuracy,
+        losses: everyFew(trainer.curve.losses, 50),
+      };
     } finally {
       trainer.dispose();
       model.dispose();

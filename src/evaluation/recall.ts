@@ -13,9 +13,9 @@
  * Source: multi-query associative recall, Arora et al., "Zoology", arXiv 2312.04927, section 4.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../engine/shapes';
 import { seededStream } from '../inference/seeded-stream';
 import type { LanguageModel } from '../models/language-model';
+import { checkCount } from '../tensor/shapes';
 import type { BatchSource, Windows } from '../training/batches';
 import { NOT_ASKED } from '../training/loss';
 
@@ -31,7 +31,8 @@ export interface RecallOptions {
 }
 
 /** Keys are the tokens 0 … keys − 1, values the ones after them. */
-export const recallVocabSize = ({ keys, values }: Pick<RecallOptions, 'keys' | 'values'>): number => keys + values;
+export const recallVocabSize = ({ keys, values }: Pick<RecallOptions, 'keys' | 'values'>): number =>
+  keys + values;
 
 /** Batches without end; number n depends on the seed and n alone. */
 export class RecallTask implements BatchSource {
@@ -40,15 +41,21 @@ export class RecallTask implements BatchSource {
   constructor(readonly options: RecallOptions) {
     const { keys, values, batch, pairs } = options;
     this.pairs = typeof pairs === 'number' ? [pairs] : pairs;
-    for (const [name, n] of Object.entries({ keys, values, batch })) checkCount('RecallTask', name, n, name === 'batch' ? 'rows' : 'tokens');
+    for (const [name, n] of Object.entries({ keys, values, batch }))
+      checkCount('RecallTask', name, n, name === 'batch' ? 'rows' : 'tokens');
     for (const n of this.pairs) {
       checkCount('RecallTask', 'pairs', n, 'pairs');
-      if (n > keys) throw new RangeError(`RecallTask: pairs is ${n}, but there are ${keys} keys, and each may come once; give ${keys} or fewer.`);
+      if (n > keys)
+        throw new RangeError(
+          `RecallTask: pairs is ${n}, but there are ${keys} keys, and each may come once; give ${keys} or fewer.`,
+        );
     }
   }
   at(number: number): Windows {
-    const pairs = this.pairs[number % this.pairs.length]!;
-    const rows = Array.from({ length: this.options.batch }, (_, row) => this.row(pairs, number * this.options.batch + row));
+    const pairs = this.pairs[number % this.pairs.length];
+    const rows = Array.from({ length: this.options.batch }, (_, row) =>
+      this.row(pairs, number * this.options.batch + row),
+    );
     return { inputs: rows.map(({ input }) => input), targets: rows.map(({ target }) => target) };
   }
 
@@ -57,10 +64,13 @@ export class RecallTask implements BatchSource {
     const random = seededStream(seed, index);
     const chosen = shuffled(keys, random).slice(0, pairs);
     const told = chosen.map((key) => [key, keys + random.integer(values)] as const);
-    const asked = shuffled(pairs, random).map((i) => told[i]!);
+    const asked = shuffled(pairs, random).map((i) => told[i]);
     return {
       input: [...told, ...asked].flat(),
-      target: [...told.flatMap(() => [NOT_ASKED, NOT_ASKED]), ...asked.flatMap(([, value]) => [value, NOT_ASKED])],
+      target: [
+        ...told.flatMap(() => [NOT_ASKED, NOT_ASKED]),
+        ...asked.flatMap(([, value]) => [value, NOT_ASKED]),
+      ],
     };
   }
 }
@@ -70,7 +80,7 @@ export function shuffled(count: number, random: { integer(below: number): number
   const order = Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
     const j = random.integer(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
+    [order[i], order[j]] = [order[j], order[i]];
   }
   return order;
 }
@@ -95,11 +105,17 @@ export async function answerAccuracy(
       });
     });
   }
-  if (asked === 0) throw new RangeError('answerAccuracy: nothing is asked in these batches; give a source whose targets ask.');
+  if (asked === 0)
+    throw new RangeError(
+      'answerAccuracy: nothing is asked in these batches; give a source whose targets ask.',
+    );
   return right / asked;
 }
 /** The likeliest next token at every position, row after row. */
-export async function firstChoices(model: Pick<LanguageModel, 'logits'>, inputs: number[][]): Promise<Int32Array> {
+export async function firstChoices(
+  model: Pick<LanguageModel, 'logits'>,
+  inputs: number[][],
+): Promise<Int32Array> {
   const choices = tf.tidy(() => model.logits(inputs).argMax(2));
   try {
     return (await choices.data()) as Int32Array;

@@ -9,19 +9,30 @@ import { trainingFlops } from '../costs/operations';
 import { readCorpus, splitText } from '../training/corpus';
 import { CharacterTokenizer } from '../training/tokenizer';
 import { Trainer, trainerDefaults } from '../training/trainer';
-import { type ContestantName, createContestant } from './contestants';
+import { type ContestantName, createContestant } from './architectures';
 import { measureLoss } from './perplexity';
 import { everyFew } from './recall-study';
 import type { StudyDefinition, StudyRun } from './study';
 
-export const scalingKinds = ['Transformer', 'YOCO, gated retention', 'YOCO, window'] as const satisfies readonly ContestantName[];
+export const scalingKinds = [
+  'Transformer',
+  'YOCO, gated retention',
+  'YOCO, window',
+] as const satisfies readonly ContestantName[];
 export const scalingWidths = [32, 48, 64, 96, 128] as const;
 /** A kind at a width, as a name: `YOCO, window, 64 wide`. */
 export const atWidth = (kind: string, dim: number): string => `${kind}, ${dim} wide`;
 
 export const scalingSettings = {
   ...{ layers: 4, heads: 2, windowSize: 32, rareCharacters: 10 },
-  ...{ steps: 400, batch: 8, context: 256, learningRateAt64: 4e-3, warmUpSteps: 30, heldOutTokens: 65_536 },
+  ...{
+    steps: 400,
+    batch: 8,
+    context: 256,
+    learningRateAt64: 4e-3,
+    warmUpSteps: 30,
+    heldOutTokens: 65_536,
+  },
 };
 export type ScalingSettings = typeof scalingSettings;
 export interface ScalingRun extends StudyRun {
@@ -42,20 +53,37 @@ export async function scalingPoint(
   settings: ScalingSettings,
   onStep?: (report: { step: number; loss: number }) => void,
 ): Promise<Omit<ScalingRun, 'kind' | 'seed' | 'seconds' | 'engine'>> {
-  const { steps, batch, context, learningRateAt64, warmUpSteps, rareCharacters, heldOutTokens } = settings;
+  const { steps, batch, context, learningRateAt64, warmUpSteps, rareCharacters, heldOutTokens } =
+    settings;
   const { train, validation } = splitText(readCorpus().text);
   const tokenizer = CharacterTokenizer.fit(train, rareCharacters);
   const model = createContestant(kind, { ...settings, dim, vocabSize: tokenizer.vocabSize }, seed);
   const trainer = new Trainer(model, tokenizer.encode(train), {
     ...{ ...trainerDefaults, batch, context, seed },
-    schedule: { peak: learningRateAt64 * Math.sqrt(64 / dim), steps, warmUpSteps: Math.min(warmUpSteps, steps), floor: 0.05, decay: 'cosine' },
+    schedule: {
+      peak: learningRateAt64 * Math.sqrt(64 / dim),
+      steps,
+      warmUpSteps: Math.min(warmUpSteps, steps),
+      floor: 0.05,
+      decay: 'cosine',
+    },
   });
   try {
     await trainer.run({ onStep });
-    const { loss } = await measureLoss(model, tokenizer.encode(validation).subarray(0, heldOutTokens + 1), { context });
+    const { loss } = await measureLoss(
+      model,
+      tokenizer.encode(validation).subarray(0, heldOutTokens + 1),
+      { context },
+    );
     const parameters = model.parameters.count;
     const flops = steps * trainingFlops(model.config, context, { batch }).computed;
-    return { parameters, loss, inner: parameters - 2 * dim * tokenizer.vocabSize, flops, losses: everyFew(trainer.curve.losses, 25) };
+    return {
+      parameters,
+      loss,
+      inner: parameters - 2 * dim * tokenizer.vocabSize,
+      flops,
+      losses: everyFew(trainer.curve.losses, 25),
+    };
   } finally {
     trainer.dispose();
     model.dispose();
@@ -75,6 +103,9 @@ export const scalingStudy: StudyDefinition<ScalingSettings, ScalingRun> = {
 /** The two halves of `atWidth`. */
 export function fromName(name: string): { kind: string; dim: number } {
   const [, kind, dim] = /^(.*), (\d+) wide$/.exec(name) ?? [];
-  if (kind === undefined) throw new RangeError(`scaling: ${JSON.stringify(name)} is no kind at a width; one is ${atWidth(scalingKinds[0], 64)}.`);
+  if (kind === undefined)
+    throw new RangeError(
+      `scaling: ${JSON.stringify(name)} is no kind at a width; one is ${atWidth(scalingKinds[0], 64)}.`,
+    );
   return { kind, dim: Number(dim) };
 }

@@ -9,5 +9,8 @@ import type { StudyDefinition, StudyRun } from './study';
 /** Each is only ever handed its own settings, so a list may forget whose they are. */
 type AnyStudy = StudyDefinition<Record<string, unknown>, StudyRun>;
 export const studies: Readonly<Record<string, AnyStudy>> = Object.fromEntries(
-  [recallStudy, needleStudy, scalingStudy, splitsStudy, convertStudy].map((study) => [study.name, study as unknown as AnyStudy]),
+  [recallStudy, needleStudy, scalingStudy, splitsStudy, convertStudy].map((study) => [
+    study.name,
+    study as unknown as AnyStudy,
+  ]),
 );

@@ -7,7 +7,7 @@
  * lost one run at most, and goes on where it stood. Runs made with other settings are never mixed in: they are refused.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { writeDurably } from '../training/durable-file';
+import { writeDurably } from '../weights/atomic-write';
 
 export interface StudyRun {
   kind: string;
@@ -46,20 +46,27 @@ export function readStudy<Run extends StudyRun>(path: string): StudyFile<Run> {
   try {
     file = JSON.parse(readFileSync(path, 'utf8')) as StudyFile<Run>;
   } catch (error) {
-    throw new RangeError(`${path}: this is no study (${(error as Error).message}). npm run study -- --help says how to make one.`);
+    throw new RangeError(
+      `${path}: this is no study (${(error as Error).message}). npm run study -- --help says how to make one.`,
+    );
   }
   if (typeof file?.study !== 'string' || !Array.isArray(file.runs))
-    throw new RangeError(`${path}: this is no study; it needs "study" and "runs". npm run study -- --help says how to make one.`);
+    throw new RangeError(
+      `${path}: this is no study; it needs "study" and "runs". npm run study -- --help says how to make one.`,
+    );
   return file;
 }
 
 /** The file at `path` to go on with, or a new one. @throws RangeError if it was made with other settings. */
-export function openStudy<Run extends StudyRun>(path: string, fresh: Omit<StudyFile<Run>, 'runs'>): StudyFile<Run> {
+export function openStudy<Run extends StudyRun>(
+  path: string,
+  fresh: Omit<StudyFile<Run>, 'runs'>,
+): StudyFile<Run> {
   if (!existsSync(path)) return { ...fresh, runs: [] };
   const found = readStudy<Run>(path);
-  const different = [...new Set([...Object.keys(found.settings), ...Object.keys(fresh.settings)])].filter(
-    (name) => JSON.stringify(found.settings[name]) !== JSON.stringify(fresh.settings[name]),
-  );
+  const different = [
+    ...new Set([...Object.keys(found.settings), ...Object.keys(fresh.settings)]),
+  ].filter((name) => JSON.stringify(found.settings[name]) !== JSON.stringify(fresh.settings[name]));
   if (found.study !== fresh.study || different.length > 0)
     throw new RangeError(
       `${path} was made with other settings (${different.join(', ') || found.study}); runs of two kinds must not mix. Name another file with --out, or delete this one.`,
@@ -88,7 +95,12 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /** What `measure` gives for each kind, over its seeds, in the order in which the kinds first come. */
-export function byKind<Run extends StudyRun>(runs: readonly Run[], measure: (run: Run) => number): Map<string, Spread> {
+export function byKind<Run extends StudyRun>(
+  runs: readonly Run[],
+  measure: (run: Run) => number,
+): Map<string, Spread> {
   const kinds = [...new Set(runs.map(({ kind }) => kind))];
-  return new Map(kinds.map((kind) => [kind, spread(runs.filter((run) => run.kind === kind).map(measure))]));
+  return new Map(
+    kinds.map((kind) => [kind, spread(runs.filter((run) => run.kind === kind).map(measure))]),
+  );
 }

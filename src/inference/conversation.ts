@@ -32,7 +32,10 @@ export class Conversation {
     readonly model: LanguageModel,
     readonly cache: ModelCache = model.newCache(1),
   ) {
-    if (cache.batch !== 1) throw new RangeError(`Conversation: the cache holds ${cache.batch} sequences; a conversation has 1.`);
+    if (cache.batch !== 1)
+      throw new RangeError(
+        `Conversation: the cache holds ${cache.batch} sequences; a conversation has 1.`,
+      );
   }
 
   get turns(): readonly Turn[] {
@@ -51,15 +54,25 @@ export class Conversation {
    * Says something and yields the answer as it comes. Leaving the loop early ends the answer there.
    * @throws RangeError if nothing is said or an option is not allowed; the conversation then stands where it stood.
    */
-  async *sayStream(given: readonly number[], options: TurnOptions): AsyncGenerator<GeneratedStep, void, undefined> {
-    if (this.busy) throw new Error('Conversation: the last answer is still coming; read it to its end, or leave its loop, before the next turn.');
-    if (given.length === 0) throw new RangeError('Conversation: nothing was said; give at least one token.');
+  async *sayStream(
+    given: readonly number[],
+    options: TurnOptions,
+  ): AsyncGenerator<GeneratedStep, void, undefined> {
+    if (this.busy)
+      throw new Error(
+        'Conversation: the last answer is still coming; read it to its end, or leave its loop, before the next turn.',
+      );
+    if (given.length === 0)
+      throw new RangeError('Conversation: nothing was said; give at least one token.');
     const news = [...this.pending, ...given];
     const reused = this.cache.length;
     const answer: number[] = [];
     this.busy = true;
     try {
-      for await (const step of generateStream(this.model, [news], { ...options, cache: this.cache })) {
+      for await (const step of generateStream(this.model, [news], {
+        ...options,
+        cache: this.cache,
+      })) {
         answer.push(step.tokens[0]!);
         yield step;
       }
@@ -81,7 +94,10 @@ export class Conversation {
 
   /** A second future of the same past: both can go on, neither hears the other. Dispose it too. */
   fork(): Conversation {
-    if (this.busy) throw new Error('Conversation.fork: the last answer is still coming; fork when it has ended.');
+    if (this.busy)
+      throw new Error(
+        'Conversation.fork: the last answer is still coming; fork when it has ended.',
+      );
     const twin = new Conversation(this.model, this.cache.fork());
     twin.past.push(...this.past);
     twin.pending = [...this.pending];

@@ -8,9 +8,9 @@
  * short of the text, and whoever goes on gives that token first (see conversation.ts).
  */
 import type * as tf from '@tensorflow/tfjs';
-import { leftPadded } from '../blocks/padding';
-import { checkCount } from '../engine/shapes';
+import { leftPadded } from '../layers/padding';
 import type { LanguageModel, ModelCache } from '../models/language-model';
+import { checkCount } from '../tensor/shapes';
 import { checkSampling, type SamplingOptions, sample } from './sampling';
 import { seededStream } from './seeded-stream';
 
@@ -46,9 +46,13 @@ export interface Generation {
 }
 
 function checkPrompts(where: string, prompts: readonly (readonly number[])[]): void {
-  if (prompts.length === 0) throw new RangeError(`${where}: there is no prompt; give at least one row of at least one token.`);
+  if (prompts.length === 0)
+    throw new RangeError(
+      `${where}: there is no prompt; give at least one row of at least one token.`,
+    );
   prompts.forEach((row, r) => {
-    if (row.length === 0) throw new RangeError(`${where}: prompt ${r} is empty; every row needs at least one token.`);
+    if (row.length === 0)
+      throw new RangeError(`${where}: prompt ${r} is empty; every row needs at least one token.`);
   });
 }
 
@@ -85,9 +89,14 @@ export async function* generateStream(
     // Shorter prompts wait at the left, so that all rows say their first word in the same step.
     const { tokens: rows, padding } = leftPadded(prompts);
     const ragged = padding.some((slots) => slots > 0);
-    let logits = await readRows(model.prefill(rows, cache, { ...(ragged ? { padding } : {}), ...(pieceSize === undefined ? {} : { pieceSize }) }));
+    let logits = await readRows(
+      model.prefill(rows, cache, {
+        ...(ragged ? { padding } : {}),
+        ...(pieceSize === undefined ? {} : { pieceSize }),
+      }),
+    );
     for (let index = 0; ; index++) {
-      const drawn = logits.map((row, r) => sample(row, options, streams[r]!));
+      const drawn = logits.map((row, r) => sample(row, options, streams[r]));
       const tokens = drawn.map((token, r) => (running[r] ? token : undefined));
       yield { index, tokens, logits };
       drawn.forEach((token, r) => {
@@ -115,7 +124,7 @@ export async function generate(
   let steps = -1;
   for await (const step of generateStream(model, prompts, options)) {
     step.tokens.forEach((token, row) => {
-      if (token !== undefined) tokens[row]!.push(token);
+      if (token !== undefined) tokens[row].push(token);
     });
     steps = step.index;
     onToken?.(step);

@@ -20,9 +20,15 @@ export interface ScoreOptions {
  * ln p of tokens 1, 2, … of the text, in nats; with `before`, of token 0 too. Their negative mean is the loss.
  * @throws RangeError if nothing is left to score, or as `prefill` does.
  */
-export function scorePrompt(model: LanguageModel, tokens: readonly number[], { cache, before, pieceSize = 256 }: ScoreOptions = {}): number[] {
+export function scorePrompt(
+  model: LanguageModel,
+  tokens: readonly number[],
+  { cache, before, pieceSize = 256 }: ScoreOptions = {},
+): number[] {
   if (tokens.length < (before ? 1 : 2))
-    throw new RangeError(`scorePrompt: ${tokens.length} tokens leave nothing to score; give 2 or more, because nothing predicts the first.`);
+    throw new RangeError(
+      `scorePrompt: ${tokens.length} tokens leave nothing to score; give 2 or more, because nothing predicts the first.`,
+    );
   const held = cache ?? model.newCache(1);
   const scores: number[] = [];
   let expected = before?.clone();
@@ -37,10 +43,13 @@ export function scorePrompt(model: LanguageModel, tokens: readonly number[], { c
           ? tf.concat([expected, rows.slice([0, 0], [piece.length - 1, -1])], 0)
           : rows.slice([0, 0], [piece.length - 1, -1]);
         const targets = expected ? piece : piece.slice(1);
-        return [targets.length ? logProbabilities(foretelling as tf.Tensor2D, targets) : tf.zeros([0]), rows.slice([piece.length - 1, 0]).clone()];
+        return [
+          targets.length ? logProbabilities(foretelling as tf.Tensor2D, targets) : tf.zeros([0]),
+          rows.slice([piece.length - 1, 0]).clone(),
+        ];
       });
-      scores.push(...found!.dataSync());
-      tf.dispose([all, found!, ...(expected ? [expected] : [])]);
+      scores.push(...found.dataSync());
+      tf.dispose([all, found, ...(expected ? [expected] : [])]);
       expected = last as tf.Tensor2D;
     }
     return scores;

@@ -4,7 +4,7 @@
  * What the paper leaves open (τ, the √dim on the embedding, the rotary frequencies, the scale of the keys) is an option
  * here, with the official code's choice as default and the paper's form one word away.
  */
-import { checkCount } from '../engine/shapes';
+import { checkCount } from '../tensor/shapes';
 
 export type SelfDecoderKind = 'gated-retention' | 'retention' | 'sliding-window';
 
@@ -68,11 +68,15 @@ const yocoDefaults = {
 type WithDefaults<C, D> = Omit<C, keyof D | 'kind'> & Partial<Pick<C, keyof D & keyof C>>;
 
 /** A Transformer's config with the defaults filled in, checked. @throws RangeError naming the field, the value and what is allowed. */
-export function transformerConfig(given: WithDefaults<TransformerConfig, typeof commonDefaults>): TransformerConfig {
+export function transformerConfig(
+  given: WithDefaults<TransformerConfig, typeof commonDefaults>,
+): TransformerConfig {
   return checkConfig({ ...commonDefaults, ...given, kind: 'transformer' });
 }
 /** A YOCO's config with the official code's choices filled in, checked. @throws RangeError naming the field, the value and what is allowed. */
-export function yocoConfig(given: WithDefaults<YocoConfig, typeof commonDefaults & typeof yocoDefaults>): YocoConfig {
+export function yocoConfig(
+  given: WithDefaults<YocoConfig, typeof commonDefaults & typeof yocoDefaults>,
+): YocoConfig {
   return checkConfig({ ...commonDefaults, ...yocoDefaults, ...given, kind: 'yoco' });
 }
 
@@ -89,28 +93,51 @@ const fieldsOf = {
   transformer: ['vocabSize', 'dim', 'ffnDim', 'heads', 'kvHeads', 'layers', 'headDim'],
   yoco: ['vocabSize', 'dim', 'ffnDim', 'heads', 'kvHeads', 'selfHeads', 'chunkSize'],
 } as const;
-const optional = ['windowSize', 'normEps', 'ropeTheta', 'gateTemperature', 'selfLayers', 'crossLayers', ...Object.keys(allowed)];
+const optional = [
+  'windowSize',
+  'normEps',
+  'ropeTheta',
+  'gateTemperature',
+  'selfLayers',
+  'crossLayers',
+  ...Object.keys(allowed),
+];
 
 /** Returns the config if every field is allowed. @throws RangeError naming the field, the value and what is allowed. */
 export function checkConfig<C extends ModelConfig>(config: C): C {
   const where = 'config';
   const c = config as unknown as Record<string, unknown>;
   for (const field in allowed)
-    if (c[field] !== undefined && !allowed[field]!.includes(c[field]))
-      throw new RangeError(`${where}: ${field} is ${JSON.stringify(c[field])}; allowed: ${allowed[field]!.join(', ')}.`);
-  if (c.kind === undefined) throw new RangeError(`${where}: kind is missing; allowed: transformer, yoco.`);
+    if (c[field] !== undefined && !allowed[field].includes(c[field]))
+      throw new RangeError(
+        `${where}: ${field} is ${JSON.stringify(c[field])}; allowed: ${allowed[field].join(', ')}.`,
+      );
+  if (c.kind === undefined)
+    throw new RangeError(`${where}: kind is missing; allowed: transformer, yoco.`);
   const known = [...fieldsOf[config.kind], ...optional];
   for (const field in c)
-    if (!known.includes(field)) throw new RangeError(`${where}: ${field} is no field of a ${config.kind}'s config; it has ${known.join(', ')}.`);
+    if (!known.includes(field))
+      throw new RangeError(
+        `${where}: ${field} is no field of a ${config.kind}'s config; it has ${known.join(', ')}.`,
+      );
   for (const field of fieldsOf[config.kind]) checkCount(where, field, c[field] as number, 'units');
   for (const field of ['normEps', 'ropeTheta', 'gateTemperature'])
     if (c[field] !== undefined && !((c[field] as number) > 0 && Number.isFinite(c[field])))
       throw new RangeError(`${where}: ${field} is ${c[field]}; give a number above 0.`);
-  if (config.windowSize !== undefined && !(Number.isInteger(config.windowSize) && config.windowSize >= 1))
+  if (
+    config.windowSize !== undefined &&
+    !(Number.isInteger(config.windowSize) && config.windowSize >= 1)
+  )
     throw new RangeError(
       `${where}: windowSize is ${config.windowSize}, but a window holds the token itself: give 1 or more (1024 in the paper's scaling runs).`,
     );
-  checkDivides('kvHeads', config.kvHeads, 'heads', config.heads, 'heads / kvHeads query heads share one key/value head');
+  checkDivides(
+    'kvHeads',
+    config.kvHeads,
+    'heads',
+    config.heads,
+    'heads / kvHeads query heads share one key/value head',
+  );
   if (config.kind === 'transformer') checkRotates('headDim', config.headDim);
   else checkYoco(config);
   return config;
@@ -119,23 +146,49 @@ export function checkConfig<C extends ModelConfig>(config: C): C {
 function checkYoco(config: YocoConfig): void {
   for (const field of ['selfLayers', 'crossLayers'] as const)
     if (!Number.isInteger(config[field]) || config[field] < 0)
-      throw new RangeError(`config: ${field} is ${config[field]}; give a whole number of layers, 0 or more.`);
-  if (config.selfLayers + config.crossLayers === 0) throw new RangeError('config: selfLayers and crossLayers are both 0; a model needs a layer.');
+      throw new RangeError(
+        `config: ${field} is ${config[field]}; give a whole number of layers, 0 or more.`,
+      );
+  if (config.selfLayers + config.crossLayers === 0)
+    throw new RangeError('config: selfLayers and crossLayers are both 0; a model needs a layer.');
   if (config.selfDecoder === 'sliding-window' && config.windowSize === undefined)
-    throw new RangeError('config: windowSize is missing; a sliding-window self-decoder needs one (1024 in the paper’s scaling runs).');
+    throw new RangeError(
+      'config: windowSize is missing; a sliding-window self-decoder needs one (1024 in the paper’s scaling runs).',
+    );
   if (config.selfDecoder !== 'sliding-window' && config.windowSize !== undefined)
-    throw new RangeError(`config: windowSize is ${config.windowSize}, but a ${config.selfDecoder} self-decoder has no window; leave it out.`);
-  checkDivides('heads', config.heads, 'dim', config.dim, 'each head of the cross-decoder is dim / heads wide');
+    throw new RangeError(
+      `config: windowSize is ${config.windowSize}, but a ${config.selfDecoder} self-decoder has no window; leave it out.`,
+    );
+  checkDivides(
+    'heads',
+    config.heads,
+    'dim',
+    config.dim,
+    'each head of the cross-decoder is dim / heads wide',
+  );
   checkRotates('dim / heads', config.dim / config.heads);
-  checkDivides('selfHeads', config.selfHeads, 'dim', config.dim, 'each head of the self-decoder is dim / selfHeads wide');
+  checkDivides(
+    'selfHeads',
+    config.selfHeads,
+    'dim',
+    config.dim,
+    'each head of the self-decoder is dim / selfHeads wide',
+  );
   checkRotates('dim / selfHeads', config.dim / config.selfHeads);
 }
 function checkDivides(small: string, a: number, large: string, b: number, why: string): void {
-  if (b % a !== 0) throw new RangeError(`config: ${large} is ${b} and ${small} is ${a}; ${small} must divide ${large}, because ${why}.`);
+  if (b % a !== 0)
+    throw new RangeError(
+      `config: ${large} is ${b} and ${small} is ${a}; ${small} must divide ${large}, because ${why}.`,
+    );
 }
 function checkRotates(name: string, width: number): void {
-  if (width % 2 !== 0) throw new RangeError(`config: ${name} is ${width}; it must be even, because rotary positions turn features in pairs.`);
+  if (width % 2 !== 0)
+    throw new RangeError(
+      `config: ${name} is ${width}; it must be even, because rotary positions turn features in pairs.`,
+    );
 }
 
 /** All layers: the L of the formulas. */
-export const layersOf = (config: ModelConfig): number => (config.kind === 'transformer' ? config.layers : config.selfLayers + config.crossLayers);
+export const layersOf = (config: ModelConfig): number =>
+  config.kind === 'transformer' ? config.layers : config.selfLayers + config.crossLayers;

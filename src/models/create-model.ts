@@ -10,5 +10,7 @@ export interface CreateOptions {
 }
 /** @throws RangeError naming the field of the config that is not allowed. The caller disposes the model. */
 export function createModel(config: ModelConfig, options: CreateOptions = {}): LanguageModel {
-  return config.kind === 'transformer' ? new Transformer(config, options) : new Yoco(config, options);
+  return config.kind === 'transformer'
+    ? new Transformer(config, options)
+    : new Yoco(config, options);
 }

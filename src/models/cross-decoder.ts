@@ -5,11 +5,11 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { CrossAttention, GlobalKeysAndValues } from '../attention/cross-attention';
-import type { GrowingCache } from '../attention/growing-cache';
 import type { KeysAndValues } from '../attention/keys-and-values';
-import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
-import type { ParameterScope } from '../blocks/parameters';
-import type { RotaryOptions } from '../blocks/rotary';
+import type { GrowingCache } from '../attention/paged-kv-cache';
+import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
+import type { ParameterScope } from '../layers/parameters';
+import type { RotaryOptions } from '../layers/rotary';
 import type { YocoConfig } from './config';
 import type { Observer } from './language-model';
 
@@ -20,14 +20,22 @@ export class CrossDecoder {
     this.global = new GlobalKeysAndValues(scope, { ...config, rotary });
     this.layers = Array.from({ length: config.crossLayers }, (_, i) => {
       const layer = scope.within(`layers.${i}`);
-      return new DecoderLayer(layer, new CrossAttention(layer.within('mixer'), { ...config, rotary }), { ...config, names: YOCO_LAYER });
+      return new DecoderLayer(
+        layer,
+        new CrossAttention(layer.within('mixer'), { ...config, rotary }),
+        { ...config, names: YOCO_LAYER },
+      );
     });
   }
   get depth(): number {
     return this.layers.length;
   }
   /** K̂ and V̂ of x [B,N,dim], the self-decoder's output whose first token stands at `start` (of each row, if they differ). */
-  keysAndValues(x: tf.Tensor3D, start: number | readonly number[], observe?: Observer): KeysAndValues {
+  keysAndValues(
+    x: tf.Tensor3D,
+    start: number | readonly number[],
+    observe?: Observer,
+  ): KeysAndValues {
     return tf.tidy(() => {
       const normed = this.global.norm.apply(x);
       observe?.('kv_norm', normed);

@@ -2,11 +2,10 @@
  * What every model here promises, so that a lesson, a trainer or a benchmark can swap the Transformer for YOCO in one word.
  */
 import type * as tf from '@tensorflow/tfjs';
-import type { Memory } from '../blocks/memory';
-import type { Padding } from '../blocks/padding';
-import type { ParameterStore } from '../blocks/parameters';
+import type { Memory } from '../layers/memory';
+import type { Padding } from '../layers/padding';
+import type { ParameterStore } from '../layers/parameters';
 import type { ModelConfig } from './config';
-import type { StateDict } from './state-dict';
 
 /** Token ids: [B, N] as nested arrays (rows of equal length) or as an int32 tensor. */
 export type Tokens = readonly (readonly number[])[] | tf.Tensor2D;
@@ -57,7 +56,5 @@ export interface LanguageModel {
   prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
   /** Takes one token per sequence, [B], into the cache and returns the logits of the next, [B,vocab]. */
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D;
-  /** The weights under the official names and in the layout of the file. */
-  stateDict(): StateDict;
   dispose(): void;
 }

@@ -5,7 +5,7 @@
  * stay small and one box, `cross`, grows; in the Transformer's every box grows.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { Memory } from '../blocks/memory';
+import type { Memory } from '../layers/memory';
 import type { ModelCache } from './language-model';
 
 export class LayerCache implements ModelCache {
@@ -36,7 +36,11 @@ export class LayerCache implements ModelCache {
     this.counted += layers * positions * this.batch;
   }
   fork(): LayerCache {
-    return new LayerCache(this.batch, new Map([...this.memories].map(([name, memory]) => [name, memory.fork()])), this.counted);
+    return new LayerCache(
+      this.batch,
+      new Map([...this.memories].map(([name, memory]) => [name, memory.fork()])),
+      this.counted,
+    );
   }
   read(): Record<string, tf.Tensor> {
     const held = [...this.memories].flatMap(([name, memory]) =>

@@ -1,8 +1,8 @@
 /** From the last hidden state to one score per token of the vocabulary: a table of its own, or the embedding's again. */
 import type * as tf from '@tensorflow/tfjs';
-import type { Embedding } from '../blocks/embedding';
-import { Linear } from '../blocks/linear';
-import type { ParameterScope } from '../blocks/parameters';
+import type { Embedding } from '../layers/embedding';
+import { Linear } from '../layers/linear';
+import type { ParameterScope } from '../layers/parameters';
 
 export class OutputHead {
   private readonly own?: Linear;

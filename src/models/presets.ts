@@ -4,7 +4,13 @@
  * Sources: YOCO, NeurIPS camera-ready, tables 7 (3B) and 8 (scaling runs). The 3B model's head counts are the official
  * code's. The scaling table names no vocabulary; with `cl100k_base` and a tied head the sizes come out as printed.
  */
-import { type ModelConfig, type TransformerConfig, transformerConfig, type YocoConfig, yocoConfig } from './config';
+import {
+  type ModelConfig,
+  type TransformerConfig,
+  transformerConfig,
+  type YocoConfig,
+  yocoConfig,
+} from './config';
 
 const cl100k = 100_288;
 
@@ -29,27 +35,60 @@ export const presets: Readonly<Record<string, ModelConfig>> = {
   'tiny-yoco': yocoConfig(tinyYoco),
   'tiny-yoco-retention': yocoConfig({ ...tinyYoco, selfDecoder: 'retention' }),
   'tiny-yoco-window': yocoConfig({ ...tinyYoco, selfDecoder: 'sliding-window', windowSize: 8 }),
-  'yoco-3B': yocoConfig({ ...yoco3B, selfLayers: 13, crossLayers: 13, selfHeads: 24, chunkSize: 256 }),
+  'yoco-3B': yocoConfig({
+    ...yoco3B,
+    selfLayers: 13,
+    crossLayers: 13,
+    selfHeads: 24,
+    chunkSize: 256,
+  }),
   // The Transformer that the paper's profile compares with: the same shape, every layer with a cache of its own.
   'transformer-3B': transformerConfig({ ...yoco3B, layers: 26, headDim: 128 }),
-  ...Object.fromEntries(scaling.flatMap(([size, dim, layers, heads]) => scalingRun(size, dim, layers, heads))),
+  ...Object.fromEntries(
+    scaling.flatMap(([size, dim, layers, heads]) => scalingRun(size, dim, layers, heads)),
+  ),
 };
 
-function scalingRun(size: string, dim: number, layers: number, heads: number): [string, ModelConfig][] {
+function scalingRun(
+  size: string,
+  dim: number,
+  layers: number,
+  heads: number,
+): [string, ModelConfig][] {
   const common = { vocabSize: cl100k, dim, heads, kvHeads: heads, tiedEmbeddings: true };
   // 3 dim against 8/3 dim: YOCO's cross layers own no W_K and W_V, and its wider FFN makes up for them.
-  const yoco = { ...common, ffnDim: 3 * dim, selfLayers: layers / 2, crossLayers: layers / 2, chunkSize: 256 };
+  const yoco = {
+    ...common,
+    ffnDim: 3 * dim,
+    selfLayers: layers / 2,
+    crossLayers: layers / 2,
+    chunkSize: 256,
+  };
   return [
-    [`transformer-${size}`, transformerConfig({ ...common, ffnDim: Math.round((8 * dim) / 3), layers, headDim: dim / heads })],
+    [
+      `transformer-${size}`,
+      transformerConfig({
+        ...common,
+        ffnDim: Math.round((8 * dim) / 3),
+        layers,
+        headDim: dim / heads,
+      }),
+    ],
     [`yoco-${size}`, yocoConfig({ ...yoco, selfHeads: dim / 256 })],
-    [`yoco-window-${size}`, yocoConfig({ ...yoco, selfHeads: heads, selfDecoder: 'sliding-window', windowSize: 1024 })],
+    [
+      `yoco-window-${size}`,
+      yocoConfig({ ...yoco, selfHeads: heads, selfDecoder: 'sliding-window', windowSize: 1024 }),
+    ],
   ];
 }
 
 /** @throws RangeError listing the presets. */
 export function preset(name: string): ModelConfig {
   const found = presets[name];
-  if (!found) throw new RangeError(`preset: there is no ${JSON.stringify(name)}; there are ${Object.keys(presets).join(', ')}.`);
+  if (!found)
+    throw new RangeError(
+      `preset: there is no ${JSON.stringify(name)}; there are ${Object.keys(presets).join(', ')}.`,
+    );
   return found;
 }
 export type { ModelConfig, TransformerConfig, YocoConfig };

@@ -6,12 +6,12 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 import { SlidingWindowAttention } from '../attention/sliding-window';
-import { DecoderLayer, YOCO_LAYER } from '../blocks/decoder-layer';
-import type { Memory } from '../blocks/memory';
-import type { TokenMixer } from '../blocks/mixer';
-import type { Padding } from '../blocks/padding';
-import type { ParameterScope } from '../blocks/parameters';
-import type { RotaryOptions } from '../blocks/rotary';
+import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
+import type { Memory } from '../layers/memory';
+import type { TokenMixer } from '../layers/mixer';
+import type { Padding } from '../layers/padding';
+import type { ParameterScope } from '../layers/parameters';
+import type { RotaryOptions } from '../layers/rotary';
 import { GatedRetention } from '../retention/gated-retention';
 import type { YocoConfig } from './config';
 import type { Observer } from './language-model';
@@ -21,7 +21,10 @@ export class SelfDecoder {
   constructor(scope: ParameterScope, config: YocoConfig, rotary: RotaryOptions) {
     this.layers = Array.from({ length: config.selfLayers }, (_, i) => {
       const layer = scope.within(`layers.${i}`);
-      return new DecoderLayer(layer, mixerOf(layer.within('mixer'), config, rotary), { ...config, names: YOCO_LAYER });
+      return new DecoderLayer(layer, mixerOf(layer.within('mixer'), config, rotary), {
+        ...config,
+        names: YOCO_LAYER,
+      });
     });
   }
   get depth(): number {
@@ -34,10 +37,16 @@ export class SelfDecoder {
   /** x [B,N,dim] → [B,N,dim]; with memories, a continuation. */
   apply(
     x: tf.Tensor3D,
-    { memories, padding, observe }: { memories?: ReadonlyMap<string, Memory>; padding?: Padding; observe?: Observer } = {},
+    {
+      memories,
+      padding,
+      observe,
+    }: { memories?: ReadonlyMap<string, Memory>; padding?: Padding; observe?: Observer } = {},
   ): tf.Tensor3D {
     return this.layers.reduce((stream, layer, i) => {
-      const out = layer.apply(stream, (mixer, normed) => mixer.mix(normed, memories?.get(`self.${i}`), padding));
+      const out = layer.apply(stream, (mixer, normed) =>
+        mixer.mix(normed, memories?.get(`self.${i}`), padding),
+      );
       observe?.(`self.${i}`, out);
       return out;
     }, x);
@@ -45,9 +54,34 @@ export class SelfDecoder {
 }
 
 function mixerOf(scope: ParameterScope, config: YocoConfig, rotary: RotaryOptions): TokenMixer {
-  const { dim, selfHeads: heads, normEps, gateTemperature, keyScale, retentionForm: form, chunkSize } = config;
-  if (config.selfDecoder === 'sliding-window') return new SlidingWindowAttention(scope, { dim, heads, windowSize: config.windowSize!, rotary });
+  const {
+    dim,
+    selfHeads: heads,
+    normEps,
+    gateTemperature,
+    keyScale,
+    retentionForm: form,
+    chunkSize,
+  } = config;
+  if (config.selfDecoder === 'sliding-window')
+    return new SlidingWindowAttention(scope, {
+      dim,
+      heads,
+      windowSize: config.windowSize!,
+      rotary,
+    });
   const { theta: ropeTheta, frequencies: rotaryFrequencies } = rotary;
   const decay = config.selfDecoder === 'gated-retention' ? 'gated' : 'fixed';
-  return new GatedRetention(scope, { dim, heads, decay, normEps, gateTemperature, keyScale, form, chunkSize, ropeTheta, rotaryFrequencies });
+  return new GatedRetention(scope, {
+    dim,
+    heads,
+    decay,
+    normEps,
+    gateTemperature,
+    keyScale,
+    form,
+    chunkSize,
+    ropeTheta,
+    rotaryFrequencies,
+  });
 }

@@ -1,25 +1,33 @@
 /** Token ids as tensors, checked on the way in: a wrong shape is refused before a layer runs. */
 import * as tf from '@tensorflow/tfjs';
-import { checkPadding, type Padding, paddingWithin } from '../blocks/padding';
-import { checkCount } from '../engine/shapes';
+import { checkPadding, type Padding, paddingWithin } from '../layers/padding';
+import { checkCount } from '../tensor/shapes';
 import type { ModelCache, PrefillOptions, Tokens } from './language-model';
 
 /** [B,N] int32. The caller owns it (call inside a tidy). @throws RangeError for an empty or ragged batch. */
 export function tokenTensor(where: string, tokens: Tokens): tf.Tensor2D {
   if (tokens instanceof tf.Tensor) {
     if (tokens.rank !== 2 || tokens.dtype !== 'int32' || tokens.size === 0)
-      throw new RangeError(`${where}: tokens are [${tokens.shape}] ${tokens.dtype}; give int32 ids as [B, N], at least one.`);
+      throw new RangeError(
+        `${where}: tokens are [${tokens.shape}] ${tokens.dtype}; give int32 ids as [B, N], at least one.`,
+      );
     return tokens.clone();
   }
   const N = tokens[0]?.length ?? 0;
-  if (N === 0) throw new RangeError(`${where}: there are no tokens; give at least one sequence of at least one token.`);
+  if (N === 0)
+    throw new RangeError(
+      `${where}: there are no tokens; give at least one sequence of at least one token.`,
+    );
   tokens.forEach((row, b) => {
     if (row.length !== N)
       throw new RangeError(
         `${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs equal lengths: leftPadded(rows) makes them, with the padding to pass on.`,
       );
     row.forEach((id, n) => {
-      if (!Number.isInteger(id)) throw new RangeError(`${where}: token ${n} of sequence ${b} is ${id}; ids are whole numbers.`);
+      if (!Number.isInteger(id))
+        throw new RangeError(
+          `${where}: token ${n} of sequence ${b} is ${id}; ids are whole numbers.`,
+        );
     });
   });
   return tf.tensor2d(tokens as number[][], [tokens.length, N], 'int32');
@@ -37,7 +45,9 @@ export function oneTokenEach(where: string, token: readonly number[] | tf.Tensor
 /** @throws RangeError if the cache was made for another number of sequences. */
 export function checkBatch(where: string, tokens: tf.Tensor2D, cache: ModelCache): void {
   if (tokens.shape[0] !== cache.batch)
-    throw new RangeError(`${where}: tokens hold ${tokens.shape[0]} sequences, the cache ${cache.batch}; make one with newCache(${tokens.shape[0]}).`);
+    throw new RangeError(
+      `${where}: tokens hold ${tokens.shape[0]} sequences, the cache ${cache.batch}; make one with newCache(${tokens.shape[0]}).`,
+    );
 }
 
 export interface Piece {
@@ -45,18 +55,31 @@ export interface Piece {
   padding?: Padding;
 }
 /** Cuts [B,N] along time into pieces of at most `pieceSize`, the last one short; each with its share of the padding. */
-export function inPieces(where: string, tokens: tf.Tensor2D, { pieceSize = 4096, padding }: PrefillOptions): Piece[] {
+export function inPieces(
+  where: string,
+  tokens: tf.Tensor2D,
+  { pieceSize = 4096, padding }: PrefillOptions,
+): Piece[] {
   checkCount(where, 'pieceSize', pieceSize, 'tokens');
   const [B, N] = tokens.shape;
   if (padding) checkPadding(where, padding, B, N);
-  const sizes = Array.from({ length: Math.ceil(N / pieceSize) }, (_, i) => Math.min(pieceSize, N - i * pieceSize));
+  const sizes = Array.from({ length: Math.ceil(N / pieceSize) }, (_, i) =>
+    Math.min(pieceSize, N - i * pieceSize),
+  );
   const pieces = sizes.length === 1 ? [tokens] : tf.split<tf.Tensor2D>(tokens, sizes, 1);
-  return pieces.map((ids, i) => ({ ids, padding: paddingWithin(padding, i * pieceSize, sizes[i]!) }));
+  return pieces.map((ids, i) => ({
+    ids,
+    padding: paddingWithin(padding, i * pieceSize, sizes[i]),
+  }));
 }
 
 /** @throws RangeError for options that contradict each other. */
-export function checkExit(where: string, { earlyExit = true, logits = 'last' }: PrefillOptions): void {
-  if (logits !== 'last' && logits !== 'all') throw new RangeError(`${where}: logits is ${JSON.stringify(logits)}; allowed: last, all.`);
+export function checkExit(
+  where: string,
+  { earlyExit = true, logits = 'last' }: PrefillOptions,
+): void {
+  if (logits !== 'last' && logits !== 'all')
+    throw new RangeError(`${where}: logits is ${JSON.stringify(logits)}; allowed: last, all.`);
   if (logits === 'all' && earlyExit)
     throw new RangeError(
       `${where}: logits of all positions were asked for, but the early exit computes the upper half for the last position alone; ` +
@@ -65,7 +88,9 @@ export function checkExit(where: string, { earlyExit = true, logits = 'last' }: 
 }
 
 /** Pieces [B,n,vocab] along time, as one. */
-export const joinPieces = (pieces: tf.Tensor3D[]): tf.Tensor3D => (pieces.length === 1 ? pieces[0]! : tf.concat(pieces, 1));
+export const joinPieces = (pieces: tf.Tensor3D[]): tf.Tensor3D =>
+  pieces.length === 1 ? pieces[0] : tf.concat(pieces, 1);
 
 /** The last position of hidden states: [B,N,dim] → [B,1,dim]. */
-export const lastPosition = (x: tf.Tensor3D): tf.Tensor3D => x.slice([0, x.shape[1] - 1, 0], [-1, 1, -1]);
+export const lastPosition = (x: tf.Tensor3D): tf.Tensor3D =>
+  x.slice([0, x.shape[1] - 1, 0], [-1, 1, -1]);

@@ -4,21 +4,36 @@
  * Source: official `transformer.py` beside YOCO (the model that the paper's comparisons are made with).
  */
 import * as tf from '@tensorflow/tfjs';
-import type { GrowingCache } from '../attention/growing-cache';
-import type { RingCache } from '../attention/ring-cache';
+import type { GrowingCache } from '../attention/paged-kv-cache';
+import type { RingCache } from '../attention/rolling-kv-cache';
 import { SelfAttention } from '../attention/self-attention';
-import { BASELINE_LAYER, DecoderLayer } from '../blocks/decoder-layer';
-import { Embedding } from '../blocks/embedding';
-import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
-import { BASELINE_ROTARY } from '../blocks/rotary';
-import { SeededRandom } from '../engine/random';
+import { BASELINE_LAYER, DecoderLayer } from '../layers/decoder-layer';
+import { Embedding } from '../layers/embedding';
+import { ParameterScope, ParameterStore } from '../layers/parameters';
+import { RMSNorm } from '../layers/rms-norm';
+import { BASELINE_ROTARY } from '../layers/rotary';
+import { SeededRandom } from '../tensor/random';
 import { checkConfig, type TransformerConfig } from './config';
-import type { AllLogits, LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
+import type {
+  AllLogits,
+  LanguageModel,
+  ModelCache,
+  Observer,
+  PrefillOptions,
+  Tokens,
+} from './language-model';
 import { LayerCache } from './layer-cache';
 import { OutputHead } from './output-head';
-import { type StateDict, toStateDict } from './state-dict';
-import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, type Piece, tokenTensor } from './tokens';
+import {
+  checkBatch,
+  checkExit,
+  inPieces,
+  joinPieces,
+  lastPosition,
+  oneTokenEach,
+  type Piece,
+  tokenTensor,
+} from './tokens';
 
 export class Transformer implements LanguageModel {
   readonly parameters = new ParameterStore();
@@ -39,7 +54,14 @@ export class Transformer implements LanguageModel {
     this.embedding = new Embedding(scope.within('tok_embeddings'), vocabSize, dim);
     this.layers = Array.from({ length: config.layers }, (_, i) => {
       const layer = scope.within(`layers.${i}`);
-      const mixer = new SelfAttention(layer.within('attention'), { dim, heads, kvHeads, headDim, windowSize, rotary });
+      const mixer = new SelfAttention(layer.within('attention'), {
+        dim,
+        heads,
+        kvHeads,
+        headDim,
+        windowSize,
+        rotary,
+      });
       return new DecoderLayer(layer, mixer, { dim, ffnDim, normEps, names: BASELINE_LAYER });
     });
     this.norm = new RMSNorm(scope.within('norm'), dim, normEps);
@@ -61,24 +83,42 @@ export class Transformer implements LanguageModel {
   }
 
   newCache(batch = 1): LayerCache {
-    return new LayerCache(batch, new Map(this.layers.map((layer, i) => [`layers.${i}`, layer.mixer.newMemory(batch)])));
+    return new LayerCache(
+      batch,
+      new Map(this.layers.map((layer, i) => [`layers.${i}`, layer.mixer.newMemory(batch)])),
+    );
   }
 
   prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
   prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
   prefill(tokens: Tokens, cache: ModelCache, options: PrefillOptions = {}): tf.Tensor {
     checkExit('Transformer.prefill', options);
-    return this.take('Transformer.prefill', () => tokenTensor('Transformer.prefill', tokens), cache, options);
+    return this.take(
+      'Transformer.prefill',
+      () => tokenTensor('Transformer.prefill', tokens),
+      cache,
+      options,
+    );
   }
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
-    return this.take('Transformer.step', () => oneTokenEach('Transformer.step', token), cache, {}) as tf.Tensor2D;
+    return this.take(
+      'Transformer.step',
+      () => oneTokenEach('Transformer.step', token),
+      cache,
+      {},
+    ) as tf.Tensor2D;
   }
 
   /**
    * Every layer runs on every position: the layer above needs the keys and values of all of them. Only the norm and the
    * head are spared all positions but the last.
    */
-  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, options: PrefillOptions): tf.Tensor {
+  private take(
+    where: string,
+    read: () => tf.Tensor2D,
+    cache: ModelCache,
+    options: PrefillOptions,
+  ): tf.Tensor {
     const all = options.logits === 'all';
     return tf.tidy(() => {
       const ids = read();
@@ -111,9 +151,6 @@ export class Transformer implements LanguageModel {
     return x;
   }
 
-  stateDict(): StateDict {
-    return toStateDict(this.parameters);
-  }
   dispose(): void {
     this.parameters.dispose();
   }

@@ -5,22 +5,28 @@
  * The order in which a model makes its parts is the order in which weights are drawn from the seed: bottom, middle, top.
  */
 import * as tf from '@tensorflow/tfjs';
-import { Embedding } from '../blocks/embedding';
-import type { ParameterScope } from '../blocks/parameters';
-import { RMSNorm } from '../blocks/rms-norm';
-import type { RotaryOptions } from '../blocks/rotary';
+import { Embedding } from '../layers/embedding';
+import type { ParameterScope } from '../layers/parameters';
+import { RMSNorm } from '../layers/rms-norm';
+import type { RotaryOptions } from '../layers/rotary';
 import type { YocoConfig } from './config';
 import type { Observer } from './language-model';
 import { OutputHead } from './output-head';
 
 /** How positions turn queries and keys, in every layer alike. */
-export const rotaryOf = ({ rotaryFrequencies: frequencies, ropeTheta: theta }: YocoConfig): RotaryOptions => ({
+export const rotaryOf = ({
+  rotaryFrequencies: frequencies,
+  ropeTheta: theta,
+}: YocoConfig): RotaryOptions => ({
   style: 'interleaved',
   frequencies,
   theta,
 });
 
-export const embeddingOf = (scope: ParameterScope, { vocabSize, dim, embeddingScale }: YocoConfig): Embedding =>
+export const embeddingOf = (
+  scope: ParameterScope,
+  { vocabSize, dim, embeddingScale }: YocoConfig,
+): Embedding =>
   new Embedding(scope.within('embed_tokens'), vocabSize, dim, embeddingScale ? Math.sqrt(dim) : 1);
 
 /** The last norm, and the head. */

@@ -12,18 +12,33 @@
  */
 
 import * as tf from '@tensorflow/tfjs';
-import { GrowingCache } from '../attention/growing-cache';
-import type { Embedding } from '../blocks/embedding';
-import { firstPositions } from '../blocks/padding';
-import { ParameterScope, ParameterStore } from '../blocks/parameters';
-import { SeededRandom } from '../engine/random';
+import { GrowingCache } from '../attention/paged-kv-cache';
+import type { Embedding } from '../layers/embedding';
+import { firstPositions } from '../layers/padding';
+import { ParameterScope, ParameterStore } from '../layers/parameters';
+import { SeededRandom } from '../tensor/random';
 import { checkConfig, type YocoConfig } from './config';
 import { CrossDecoder } from './cross-decoder';
-import type { AllLogits, LanguageModel, ModelCache, Observer, PrefillOptions, Tokens } from './language-model';
+import type {
+  AllLogits,
+  LanguageModel,
+  ModelCache,
+  Observer,
+  PrefillOptions,
+  Tokens,
+} from './language-model';
 import { LayerCache } from './layer-cache';
 import { SelfDecoder } from './self-decoder';
-import { type StateDict, toStateDict } from './state-dict';
-import { checkBatch, checkExit, inPieces, joinPieces, lastPosition, oneTokenEach, type Piece, tokenTensor } from './tokens';
+import {
+  checkBatch,
+  checkExit,
+  inPieces,
+  joinPieces,
+  lastPosition,
+  oneTokenEach,
+  type Piece,
+  tokenTensor,
+} from './tokens';
 import { embeddingOf, LogitReader, rotaryOf } from './yoco-ends';
 
 export class Yoco implements LanguageModel {
@@ -44,7 +59,8 @@ export class Yoco implements LanguageModel {
     const rotary = rotaryOf(config);
     this.embedding = embeddingOf(scope, config);
     this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
-    if (config.crossLayers > 0) this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
+    if (config.crossLayers > 0)
+      this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
     this.reader = new LogitReader(scope, this.embedding, config);
   }
 
@@ -54,7 +70,12 @@ export class Yoco implements LanguageModel {
       const x = this.embedding.apply(tokenTensor('Yoco.logits', tokens));
       observe?.('embed', x);
       const middle = this.selfDecoder.apply(x, { observe });
-      const top = this.crossDecoder?.apply(middle, this.crossDecoder.keysAndValues(middle, 0, observe), observe) ?? middle;
+      const top =
+        this.crossDecoder?.apply(
+          middle,
+          this.crossDecoder.keysAndValues(middle, 0, observe),
+          observe,
+        ) ?? middle;
       return this.reader.read(top, observe);
     });
   }
@@ -76,7 +97,12 @@ export class Yoco implements LanguageModel {
     return this.take('Yoco.step', () => oneTokenEach('Yoco.step', token), cache, {}) as tf.Tensor2D;
   }
 
-  private take(where: string, read: () => tf.Tensor2D, cache: ModelCache, options: PrefillOptions): tf.Tensor {
+  private take(
+    where: string,
+    read: () => tf.Tensor2D,
+    cache: ModelCache,
+    options: PrefillOptions,
+  ): tf.Tensor {
     const { earlyExit = true, logits = 'last' } = options;
     return tf.tidy(() => {
       const ids = read();
@@ -92,15 +118,24 @@ export class Yoco implements LanguageModel {
         );
         if (logits === 'all') return joinPieces(seen as tf.Tensor3D[]);
         const last = seen.at(-1)!;
-        return this.reader.read(earlyExit ? this.climbToTheTop(last, draft) : last).reshape([cache.batch, -1]);
+        return this.reader
+          .read(earlyExit ? this.climbToTheTop(last, draft) : last)
+          .reshape([cache.batch, -1]);
       });
     });
   }
   /** The lower half on a whole piece: its memories move on, its K̂, V̂ are written. */
   private climbToTheMiddle({ ids, padding }: Piece, draft: LayerCache): tf.Tensor3D {
     const start = firstPositions(draft.lengths, padding);
-    const middle = this.selfDecoder.apply(this.embedding.apply(ids), { memories: draft.parts, padding });
-    if (this.crossDecoder) (draft.parts.get('cross') as GrowingCache).append(this.crossDecoder.keysAndValues(middle, start), padding);
+    const middle = this.selfDecoder.apply(this.embedding.apply(ids), {
+      memories: draft.parts,
+      padding,
+    });
+    if (this.crossDecoder)
+      (draft.parts.get('cross') as GrowingCache).append(
+        this.crossDecoder.keysAndValues(middle, start),
+        padding,
+      );
     draft.count(this.selfDecoder.depth, ids.shape[1]);
     return middle;
   }
@@ -111,9 +146,6 @@ export class Yoco implements LanguageModel {
     return this.crossDecoder.apply(middle, draft.parts.get('cross') as GrowingCache);
   }
 
-  stateDict(): StateDict {
-    return toStateDict(this.parameters);
-  }
   dispose(): void {
     this.parameters.dispose();
   }

@@ -15,14 +15,23 @@
  * Picture: one chunk of N tokens is the parallel form, N chunks of one token are the recurrent form.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../engine/shapes';
+import { checkCount, readShapes } from '../tensor/shapes';
 import { chunkSizes, cut } from './chunks';
 import { chunkDecay } from './decay';
 import { DEFAULT_CHUNK_SIZE, RETENTION_SHAPES, type RetentionForm } from './types';
 
 /** @throws RangeError if shapes disagree or `chunkSize` is no count. The caller owns the result. */
-export const chunkwiseRetention: RetentionForm = ({ q, k, v, logDecay }, { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = {}) => {
-  const { B, H, N, Dk, Dv } = readShapes('chunkwiseRetention', RETENTION_SHAPES, { q, k, v, logDecay, initialState });
+export const chunkwiseRetention: RetentionForm = (
+  { q, k, v, logDecay },
+  { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = {},
+) => {
+  const { B, H, N, Dk, Dv } = readShapes('chunkwiseRetention', RETENTION_SHAPES, {
+    q,
+    k,
+    v,
+    logDecay,
+    initialState,
+  });
   checkCount('chunkwiseRetention', 'N', N, 'tokens');
   checkCount('chunkwiseRetention', 'chunkSize', chunkSize, 'tokens');
   return tf.tidy(() => {
@@ -34,16 +43,19 @@ export const chunkwiseRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
     let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
     const outputs: tf.Tensor4D[] = [];
     sizes.forEach((_, i) => {
-      const Q = Qs[i]!;
-      const K = Ks[i]!;
-      const V = Vs[i]!;
+      const Q = Qs[i];
+      const K = Ks[i];
+      const V = Vs[i];
       // A tidy of its own: the c × c matrices of a chunk go before the next chunk's come.
       const chunk = tf.tidy(() => {
-        const { D, beta, toEnd, overall } = chunkDecay(gates[i]!);
+        const { D, beta, toEnd, overall } = chunkDecay(gates[i]);
         const inside = tf.matMul<tf.Tensor4D>(tf.matMul(Q, K, false, true).mul(D), V);
         const before = tf.matMul(Q, S).mul(beta);
         const left = tf.matMul(K, V.mul(toEnd), true);
-        return { output: inside.add<tf.Tensor4D>(before), state: S.mul(overall).add<tf.Tensor4D>(left) };
+        return {
+          output: inside.add<tf.Tensor4D>(before),
+          state: S.mul(overall).add<tf.Tensor4D>(left),
+        };
       });
       outputs.push(chunk.output);
       S = chunk.state;

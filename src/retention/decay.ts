@@ -13,7 +13,7 @@
  * Source: YOCO, "gated retention" (arXiv eqs. 4 to 6, NeurIPS eqs. 5 to 7); RetNet, arXiv 2307.08621, for fixed γ.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../engine/shapes';
+import { checkCount } from '../tensor/shapes';
 
 /** The gates of one chunk of c tokens, multiplied up in the four ways in which retention needs them. */
 export interface ChunkDecay {
@@ -67,7 +67,10 @@ export function lowerTriangle(c: number): tf.Tensor2D {
  * on intermediate results.)
  */
 export function gateLogDecay<T extends tf.Tensor>(gateLogit: T, temperature: number): T {
-  if (!(temperature > 0)) throw new RangeError(`gateLogDecay: the temperature τ is ${temperature}; give a number above 0 (16 in the official code).`);
+  if (!(temperature > 0))
+    throw new RangeError(
+      `gateLogDecay: the temperature τ is ${temperature}; give a number above 0 (16 in the official code).`,
+    );
   return tf.tidy(() => tf.softplus(gateLogit.neg()).div<T>(-temperature));
 }
 
@@ -80,7 +83,10 @@ export function retNetGammas(heads: number): number[] {
 /** The same γ at every token: logDecay [B,H,N] from one γ per head. The caller owns it. */
 export function fixedLogDecay(gammas: readonly number[], B: number, N: number): tf.Tensor3D {
   const refused = gammas.find((gamma) => !(gamma > 0 && gamma <= 1));
-  if (refused !== undefined) throw new RangeError(`fixedLogDecay: a gamma is ${refused}; give numbers above 0 and at most 1 (1 forgets nothing).`);
+  if (refused !== undefined)
+    throw new RangeError(
+      `fixedLogDecay: a gamma is ${refused}; give numbers above 0 and at most 1 (1 forgets nothing).`,
+    );
   return tf.tidy(() => {
     const perHead = tf.tensor3d(gammas.map(Math.log), [1, gammas.length, 1]);
     return perHead.tile([B, 1, N]);
@@ -89,6 +95,7 @@ export function fixedLogDecay(gammas: readonly number[], B: number, N: number): 
 
 /** Tokens after which half is forgotten, for a constant γ: ln ½ / ln γ. ∞ for γ = 1. */
 export function halfLife(gamma: number): number {
-  if (!(gamma > 0 && gamma <= 1)) throw new RangeError(`halfLife: gamma is ${gamma}; give a number above 0 and at most 1.`);
+  if (!(gamma > 0 && gamma <= 1))
+    throw new RangeError(`halfLife: gamma is ${gamma}; give a number above 0 and at most 1.`);
   return gamma === 1 ? Infinity : Math.LN2 / -Math.log(gamma);
 }

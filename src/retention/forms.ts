@@ -13,7 +13,14 @@ export const forms = {
 export type RetentionFormName = keyof typeof forms;
 
 /** The form of that name. @throws RangeError listing the names. */
-export function formNamed<Form>(where: string, named: Record<RetentionFormName, Form>, name: RetentionFormName): Form {
-  if (!Object.hasOwn(named, name)) throw new RangeError(`${where}: form is ${JSON.stringify(name)}; allowed: ${Object.keys(named).join(', ')}.`);
+export function formNamed<Form>(
+  where: string,
+  named: Record<RetentionFormName, Form>,
+  name: RetentionFormName,
+): Form {
+  if (!Object.hasOwn(named, name))
+    throw new RangeError(
+      `${where}: form is ${JSON.stringify(name)}; allowed: ${Object.keys(named).join(', ')}.`,
+    );
   return named[name];
 }

@@ -16,19 +16,19 @@
  * With `decay: 'fixed'` γ is RetNet's constant per head, and there is no W_γ.
  */
 import * as tf from '@tensorflow/tfjs';
-import { Linear } from '../blocks/linear';
-import type { TokenMixer } from '../blocks/mixer';
-import { firstPositions, type Padding } from '../blocks/padding';
-import { type ParameterScope, xavierUniform } from '../blocks/parameters';
-import { rmsNorm } from '../blocks/rms-norm';
-import { type RotaryFrequencies, rotary } from '../blocks/rotary';
-import { checkCount } from '../engine/shapes';
+import { Linear } from '../layers/linear';
+import type { TokenMixer } from '../layers/mixer';
+import { firstPositions, type Padding } from '../layers/padding';
+import { type ParameterScope, xavierUniform } from '../layers/parameters';
+import { rmsNorm } from '../layers/rms-norm';
+import { type RotaryFrequencies, rotary } from '../layers/rotary';
+import { checkCount } from '../tensor/shapes';
 import { fixedLogDecay, gateLogDecay, retNetGammas } from './decay';
 import { formNamed, forms, type RetentionFormName } from './forms';
 import { checkPiece, joinHeads, splitHeads } from './heads';
+import { withoutTrace } from './mask-padding';
 import { RetentionState } from './retention-state';
 import { DEFAULT_CHUNK_SIZE } from './types';
-import { withoutTrace } from './without-trace';
 
 export interface GatedRetentionOptions {
   dim: number;
@@ -126,10 +126,12 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   }
 
   private compute(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): GatedRetentionSteps {
-    const { dim, heads, keyScale, ropeTheta, rotaryFrequencies, normEps, form, chunkSize } = this.options;
+    const { dim, heads, keyScale, ropeTheta, rotaryFrequencies, normEps, form, chunkSize } =
+      this.options;
     const { B, N } = checkPiece('GatedRetention', x, dim, memory);
     const start = firstPositions(memory?.lengths ?? new Array<number>(B).fill(0), padding);
-    const turn = (y: tf.Tensor4D) => rotary(y, start, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
+    const turn = (y: tf.Tensor4D) =>
+      rotary(y, start, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
 
     const rotatedQ = splitHeads(this.q.apply(x), heads, turn);
     const rotatedK = splitHeads(this.k.apply(x), heads, turn);
@@ -138,7 +140,10 @@ export class GatedRetention implements TokenMixer<RetentionState> {
 
     const retain = N === 1 ? forms.recurrent : forms[form];
     const k = keyScale ? rotatedK.mul<tf.Tensor4D>((dim / heads) ** -0.5) : rotatedK;
-    const { output: retention, state } = retain(withoutTrace({ q: rotatedQ, k, v, logDecay }, padding), { initialState: memory?.state, chunkSize });
+    const { output: retention, state } = retain(
+      withoutTrace({ q: rotatedQ, k, v, logDecay }, padding),
+      { initialState: memory?.state, chunkSize },
+    );
 
     const normed = joinHeads(rmsNorm(retention, normEps));
     const outputGate = this.g.apply(x);
@@ -152,6 +157,8 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   private logDecay(x: tf.Tensor3D): tf.Tensor3D {
     const [B, N] = x.shape;
     if (!this.gt) return fixedLogDecay(retNetGammas(this.options.heads), B, N);
-    return gateLogDecay(this.gt.apply(x), this.options.gateTemperature).transpose<tf.Tensor3D>([0, 2, 1]);
+    return gateLogDecay(this.gt.apply(x), this.options.gateTemperature).transpose<tf.Tensor3D>([
+      0, 2, 1,
+    ]);
   }
 }

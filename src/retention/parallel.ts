@@ -12,13 +12,22 @@
  * the carried state and the state that is left are the chunkwise form's, with everything in one chunk.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../engine/shapes';
+import { checkCount, readShapes } from '../tensor/shapes';
 import { chunkDecay } from './decay';
 import { RETENTION_SHAPES, type RetentionForm } from './types';
 
 /** @throws RangeError if shapes disagree. The caller owns the result. */
-export const parallelRetention: RetentionForm = ({ q: Q, k: K, v: V, logDecay }, { initialState } = {}) => {
-  const { N } = readShapes('parallelRetention', RETENTION_SHAPES, { q: Q, k: K, v: V, logDecay, initialState });
+export const parallelRetention: RetentionForm = (
+  { q: Q, k: K, v: V, logDecay },
+  { initialState } = {},
+) => {
+  const { N } = readShapes('parallelRetention', RETENTION_SHAPES, {
+    q: Q,
+    k: K,
+    v: V,
+    logDecay,
+    initialState,
+  });
   checkCount('parallelRetention', 'N', N, 'tokens');
   return tf.tidy(() => {
     const { D, beta, toEnd, overall } = chunkDecay(logDecay);

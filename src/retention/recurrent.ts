@@ -10,13 +10,19 @@
  * Source: YOCO, arXiv 2405.05254, "gated retention, recurrent" (arXiv eq. 5, NeurIPS eq. 6).
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../engine/shapes';
+import { checkCount, readShapes } from '../tensor/shapes';
 import { chunkSizes, cut } from './chunks';
 import { RETENTION_SHAPES, type RetentionForm } from './types';
 
 /** @throws RangeError if shapes disagree. The caller owns the result. */
 export const recurrentRetention: RetentionForm = ({ q, k, v, logDecay }, { initialState } = {}) => {
-  const { B, H, N, Dk, Dv } = readShapes('recurrentRetention', RETENTION_SHAPES, { q, k, v, logDecay, initialState });
+  const { B, H, N, Dk, Dv } = readShapes('recurrentRetention', RETENTION_SHAPES, {
+    q,
+    k,
+    v,
+    logDecay,
+    initialState,
+  });
   checkCount('recurrentRetention', 'N', N, 'tokens');
   return tf.tidy(() => {
     const tokens = chunkSizes(N, 1);
@@ -28,9 +34,9 @@ export const recurrentRetention: RetentionForm = ({ q, k, v, logDecay }, { initi
     const outputs: tf.Tensor4D[] = [];
     for (let n = 0; n < N; n++) {
       const before = S;
-      S = tf.tidy(() => before.mul(gamma[n]!).add(tf.matMul(K[n]!, V[n]!, true)));
+      S = tf.tidy(() => before.mul(gamma[n]).add(tf.matMul(K[n], V[n], true)));
       if (before !== initialState) before.dispose(); // one blackboard, not N of them
-      outputs.push(tf.matMul(Q[n]!, S));
+      outputs.push(tf.matMul(Q[n], S));
     }
     return { output: tf.concat(outputs, 2), state: S };
   });

@@ -9,9 +9,9 @@
  * Before the first token it holds zeros, so its size does not depend on the length at all.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { Memory } from '../blocks/memory';
-import { lengthsAfter, longest, type Padding } from '../blocks/padding';
-import { checkCount, readShapes } from '../engine/shapes';
+import type { Memory } from '../layers/memory';
+import { lengthsAfter, longest, type Padding } from '../layers/padding';
+import { checkCount, readShapes } from '../tensor/shapes';
 
 export interface RetentionStateSize {
   batch: number;
@@ -39,7 +39,9 @@ export class RetentionState implements Memory {
     for (const [name, n] of Object.entries(size)) checkCount('RetentionState', name, n, 'units');
     const { batch, heads, keyDim, valueDim } = size;
     // keep: memories are made and fed inside somebody's tidy, which would free them at its closing brace.
-    this.held = past ? past.alive() : { state: tf.keep(tf.zeros([batch, heads, keyDim, valueDim])), users: 0 };
+    this.held = past
+      ? past.alive()
+      : { state: tf.keep(tf.zeros([batch, heads, keyDim, valueDim])), users: 0 };
     this.held.users++;
     this.taken = past?.lengths ?? new Array<number>(batch).fill(0);
   }
@@ -60,7 +62,11 @@ export class RetentionState implements Memory {
 
   /** Moves on by `tokens`, less each row's padding: the state after them replaces the one before, and belongs to the memory from now on. */
   advance(state: tf.Tensor4D, tokens: number, padding?: Padding): void {
-    readShapes('RetentionState.advance', { held: 'B H Dk Dv', state: 'B H Dk Dv' }, { held: this.state, state });
+    readShapes(
+      'RetentionState.advance',
+      { held: 'B H Dk Dv', state: 'B H Dk Dv' },
+      { held: this.state, state },
+    );
     checkCount('RetentionState.advance', 'tokens', tokens, 'tokens');
     this.release();
     this.held = { state: tf.keep(state), users: 1 };
@@ -79,7 +85,10 @@ export class RetentionState implements Memory {
   }
 
   private alive(): Shared {
-    if (!this.held) throw new Error('RetentionState: this memory has been disposed; start a new one with newMemory().');
+    if (!this.held)
+      throw new Error(
+        'RetentionState: this memory has been disposed; start a new one with newMemory().',
+      );
     return this.held;
   }
   // Counted by hand, because `clone` is no cheap view everywhere: on wasm it copies.

@@ -3,7 +3,13 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 
-export const RETENTION_SHAPES = { q: 'B H N Dk', k: 'B H N Dk', v: 'B H N Dv', logDecay: 'B H N', initialState: 'B H Dk Dv' } as const;
+export const RETENTION_SHAPES = {
+  q: 'B H N Dk',
+  k: 'B H N Dk',
+  v: 'B H N Dv',
+  logDecay: 'B H N',
+  initialState: 'B H Dk Dv',
+} as const;
 
 /** q and k are rotated, k is already times Dk^-½ if the model scales it, logDecay is ln γ: finite and ≤ 0. */
 export interface RetentionInputs {
@@ -26,7 +32,10 @@ export interface RetentionResult {
 }
 
 /** The caller owns both results. @throws RangeError if shapes disagree, before anything is allocated. */
-export type RetentionForm = (inputs: RetentionInputs, options?: RetentionOptions) => RetentionResult;
+export type RetentionForm = (
+  inputs: RetentionInputs,
+  options?: RetentionOptions,
+) => RetentionResult;
 
 /** Fastest on wasm and cpu, where the work inside a chunk must fit the processor's cache; the paper's GPU kernel takes 256. */
 export const DEFAULT_CHUNK_SIZE = 64;

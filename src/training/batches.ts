@@ -10,8 +10,9 @@
  *
  * Batch number `step` depends on the seed and `step` alone. A run that resumes asks for the next number, and is in place.
  */
-import { checkCount } from '../engine/shapes';
+
 import { seededStream } from '../inference/seeded-stream';
+import { checkCount } from '../tensor/shapes';
 
 export interface Windows {
   inputs: number[][];
@@ -50,14 +51,17 @@ export class Batches implements BatchSource {
       const start = this.startOf(step * batch + row);
       return Array.from(this.tokens.subarray(start, start + context + 1));
     });
-    return { inputs: rows.map((row) => row.slice(0, -1)), targets: rows.map((row) => row.slice(1)) };
+    return {
+      inputs: rows.map((row) => row.slice(0, -1)),
+      targets: rows.map((row) => row.slice(1)),
+    };
   }
 
   /** Where window number `n` of the whole run begins. */
   private startOf(n: number): number {
     const index = Math.floor(n / this.windowsPerEpoch);
     if (this.epoch?.index !== index) this.epoch = { index, starts: this.shuffled(index) };
-    return this.epoch.starts[n % this.windowsPerEpoch]!;
+    return this.epoch.starts[n % this.windowsPerEpoch];
   }
   private shuffled(epoch: number): Int32Array {
     const { context, seed } = this.options;
@@ -68,7 +72,7 @@ export class Batches implements BatchSource {
     // Fisher and Yates: each of the orders is as likely as any other.
     for (let i = starts.length - 1; i > 0; i--) {
       const j = random.integer(i + 1);
-      [starts[i], starts[j]] = [starts[j]!, starts[i]!];
+      [starts[i], starts[j]] = [starts[j], starts[i]];
     }
     return starts;
   }

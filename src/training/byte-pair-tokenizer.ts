@@ -18,12 +18,23 @@ export function namesOf(merges: readonly Merge[]): string[] {
   const seen = new Set(names);
   merges.forEach((merge, i) => {
     const id = 256 + i;
-    const isPair = Array.isArray(merge) && merge.length === 2 && merge.every((part) => Number.isInteger(part) && part >= 0 && part < id);
-    if (!isPair) throw new RangeError(`byte-pair: merge ${i} is ${JSON.stringify(merge)?.slice(0, 40)}; it joins two tokens from 0 to ${id - 1}.`);
-    const name = merge.map((part) => names[part]!).join('');
+    const isPair =
+      Array.isArray(merge) &&
+      merge.length === 2 &&
+      merge.every((part) => Number.isInteger(part) && part >= 0 && part < id);
+    if (!isPair)
+      throw new RangeError(
+        `byte-pair: merge ${i} is ${JSON.stringify(merge)?.slice(0, 40)}; it joins two tokens from 0 to ${id - 1}.`,
+      );
+    const name = merge.map((part) => names[part]).join('');
     if (name.length > longestPiece)
-      throw new RangeError(`byte-pair: merge ${i} makes a piece of ${name.length} bytes; no word has more than ${longestPiece}.`);
-    if (seen.has(name)) throw new RangeError(`byte-pair: merge ${i} makes a piece that is there already; each piece needs one id.`);
+      throw new RangeError(
+        `byte-pair: merge ${i} makes a piece of ${name.length} bytes; no word has more than ${longestPiece}.`,
+      );
+    if (seen.has(name))
+      throw new RangeError(
+        `byte-pair: merge ${i} makes a piece that is there already; each piece needs one id.`,
+      );
     seen.add(name);
     names.push(name);
   });
@@ -46,7 +57,9 @@ export class PieceTokenizer implements Tokenizer {
   }
   decode(tokens: ArrayLike<number>): string {
     checkIds(this.json.kind, tokens, this.vocabSize);
-    const readable = Array.from(tokens).flatMap((id) => (this.isEmpty(id) ? this.tiktoken.encode(unknown) : [id]));
+    const readable = Array.from(tokens).flatMap((id) =>
+      this.isEmpty(id) ? this.tiktoken.encode(unknown) : [id],
+    );
     // The decoder drops a byte order mark at the very start; behind a newline it is safe.
     return this.tiktoken.decode([...this.tiktoken.encode('\n'), ...readable]).slice(1);
   }
@@ -60,10 +73,18 @@ export class BytePairTokenizer extends PieceTokenizer {
   constructor(readonly merges: readonly Merge[]) {
     const names = namesOf(merges);
     const ranks = names.map((name) => Buffer.from(name, 'latin1').toString('base64'));
-    super(new Tiktoken({ pat_str: wordPattern, special_tokens: {}, bpe_ranks: `! 0 ${ranks.join(' ')}` }), names.length, {
-      kind: 'byte-pair',
-      merges: [...merges],
-    });
+    super(
+      new Tiktoken({
+        pat_str: wordPattern,
+        special_tokens: {},
+        bpe_ranks: `! 0 ${ranks.join(' ')}`,
+      }),
+      names.length,
+      {
+        kind: 'byte-pair',
+        merges: [...merges],
+      },
+    );
   }
   /** Learned from `text`; of at most `vocabSize` tokens. */
   static fit(text: string, vocabSize: number): BytePairTokenizer {

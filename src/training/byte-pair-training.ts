@@ -17,18 +17,21 @@
  * Words with the space before them, numbers of up to three digits, marks, white space; each at most 33 characters long, so
  * that no text, however odd, makes a piece that takes long to encode. Every character is part of a match.
  */
-export const wordPattern = ' ?\\p{L}{1,32}| ?\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]{1,32}|\\s{1,32}(?!\\S)|\\s{1,32}';
+export const wordPattern =
+  ' ?\\p{L}{1,32}| ?\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]{1,32}|\\s{1,32}(?!\\S)|\\s{1,32}';
 
 /** Two tokens that meet → the text that they make, as bytes in a string; equal texts are one piece, however they came about. */
 export type Merge = [number, number];
-export const byteNames: readonly string[] = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+export const byteNames: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  String.fromCharCode(byte),
+);
 
 interface Word {
   tokens: number[];
   count: number;
 }
 const pairsOf = function* ({ tokens }: Word): Generator<Merge> {
-  for (let i = 1; i < tokens.length; i++) yield [tokens[i - 1]!, tokens[i]!];
+  for (let i = 1; i < tokens.length; i++) yield [tokens[i - 1], tokens[i]];
 };
 const beforeOf = ([a, b]: Merge, [c, d]: Merge): boolean => a < c || (a === c && b < d);
 
@@ -37,7 +40,7 @@ function joined(tokens: readonly number[], [a, b]: Merge, id: number): number[] 
   const out: number[] = [];
   for (let i = 0; i < tokens.length; i++) {
     const meets = tokens[i] === a && tokens[i + 1] === b;
-    out.push(meets ? id : tokens[i]!);
+    out.push(meets ? id : tokens[i]);
     if (meets) i++;
   }
   return out;
@@ -61,7 +64,12 @@ class PairCounts {
   best(): { pair: Merge; count: number; words: Set<Word> } | undefined {
     let best: { pair: Merge; count: number; words: Set<Word> } | undefined;
     for (const entry of this.counts.values())
-      if (!best || entry.count > best.count || (entry.count === best.count && beforeOf(entry.pair, best.pair))) best = entry;
+      if (
+        !best ||
+        entry.count > best.count ||
+        (entry.count === best.count && beforeOf(entry.pair, best.pair))
+      )
+        best = entry;
     return best;
   }
 }
@@ -72,11 +80,16 @@ class PairCounts {
  */
 export function trainBytePairs(text: string, vocabSize: number): Merge[] {
   if (!Number.isInteger(vocabSize) || vocabSize < 256 || vocabSize > 65_536)
-    throw new RangeError(`trainBytePairs: vocabSize is ${vocabSize}; give 256 (the bytes alone) to 65536.`);
+    throw new RangeError(
+      `trainBytePairs: vocabSize is ${vocabSize}; give 256 (the bytes alone) to 65536.`,
+    );
   const timesOf = new Map<string, number>();
-  for (const [word] of text.matchAll(new RegExp(wordPattern, 'gu'))) timesOf.set(word, (timesOf.get(word) ?? 0) + 1);
+  for (const [word] of text.matchAll(new RegExp(wordPattern, 'gu')))
+    timesOf.set(word, (timesOf.get(word) ?? 0) + 1);
   const encoder = new TextEncoder();
-  const words = [...timesOf].map(([word, count]): Word => ({ tokens: Array.from(encoder.encode(word)), count }));
+  const words = [...timesOf].map(
+    ([word, count]): Word => ({ tokens: Array.from(encoder.encode(word)), count }),
+  );
   const pairs = new PairCounts();
   for (const word of words) pairs.add(word, 1);
 
@@ -86,7 +99,7 @@ export function trainBytePairs(text: string, vocabSize: number): Merge[] {
   while (names.length < vocabSize) {
     const best = pairs.best();
     if (!best || best.count < 2) break;
-    const name = best.pair.map((id) => names[id]!).join('');
+    const name = best.pair.map((id) => names[id]).join('');
     const id = idOf.get(name) ?? names.length; // "a bc" makes the piece that "ab c" made before: no new token
     for (const word of best.words) {
       pairs.add(word, -1);

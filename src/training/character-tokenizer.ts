@@ -28,7 +28,9 @@ export class CharacterTokenizer implements Tokenizer {
     const counts = new Map<string, number>();
     for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
     counts.delete(unknown);
-    const kept = [...counts].filter(([, count]) => count >= atLeast).map(([character]) => character);
+    const kept = [...counts]
+      .filter(([, count]) => count >= atLeast)
+      .map(([character]) => character);
     return new CharacterTokenizer(kept.sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
   }
 
@@ -41,7 +43,7 @@ export class CharacterTokenizer implements Tokenizer {
   }
   decode(tokens: ArrayLike<number>): string {
     checkIds('CharacterTokenizer', tokens, this.vocabSize);
-    return Array.from(tokens, (id) => this.characters[id]!).join('');
+    return Array.from(tokens, (id) => this.characters[id]).join('');
   }
   toJSON(): TokenizerJSON {
     return { kind: 'characters', characters: this.characters.slice(1).join('') };

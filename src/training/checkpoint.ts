@@ -9,9 +9,9 @@
 import { readFileSync } from 'node:fs';
 import { createModel } from '../models/create-model';
 import type { LanguageModel } from '../models/language-model';
-import { loadSafetensors, writeSafetensors } from '../models/safetensors';
-import { loadStateDict, type StateDict } from '../models/state-dict';
-import { exists, writeDurably } from './durable-file';
+import { exists, writeDurably } from '../weights/atomic-write';
+import { loadSafetensors, writeSafetensors } from '../weights/safetensors';
+import { loadStateDict, type StateDict, toStateDict } from '../weights/state-dict';
 import { cardText, type ModelCard, readCard } from './model-card';
 import { type Tokenizer, tokenizerFrom } from './tokenizer';
 
@@ -31,7 +31,7 @@ export const filesOf = (name: string) => {
 /** Writes the model and its card. @throws Error if the folder cannot be written. */
 export function saveModel(name: string, model: LanguageModel, card: ModelCard): void {
   const { weights, card: cardPath } = filesOf(name);
-  writeDurably(weights, writeSafetensors(model.stateDict()));
+  writeDurably(weights, writeSafetensors(toStateDict(model.parameters)));
   writeDurably(cardPath, cardText(card));
 }
 
@@ -45,13 +45,19 @@ export function loadModel(name: string): LoadedModel {
   const { weights, card: cardPath } = filesOf(name);
   for (const path of [cardPath, weights])
     if (!exists(path))
-      throw new RangeError(`loadModel: there is no ${path}; a model has two files, NAME.json and NAME.safetensors. \`npm run train\` makes them.`);
+      throw new RangeError(
+        `loadModel: there is no ${path}; a model has two files, NAME.json and NAME.safetensors. \`npm run train\` makes them.`,
+      );
   const card = readCard(cardPath, readFileSync(cardPath, 'utf8'));
   return { ...modelOf(card, loadSafetensors(weights).tensors, weights), card };
 }
 
 /** The model that a card describes, with these weights. @throws RangeError naming `where` if they do not fit. */
-export function modelOf(card: ModelCard, tensors: StateDict, where: string): { model: LanguageModel; tokenizer: Tokenizer } {
+export function modelOf(
+  card: ModelCard,
+  tensors: StateDict,
+  where: string,
+): { model: LanguageModel; tokenizer: Tokenizer } {
   const tokenizer = tokenizerFrom(card.tokenizer);
   if (tokenizer.vocabSize !== card.config.vocabSize)
     throw new RangeError(

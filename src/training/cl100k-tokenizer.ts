@@ -18,6 +18,11 @@ export function cl100kTokenizer(): PieceTokenizer {
   // require, not import: nobody who does not ask for it should wait for a megabyte.
   const ranks = require('js-tiktoken/ranks/cl100k_base') as TiktokenBPE;
   const marks = new Set(Object.values(ranks.special_tokens));
-  made = new PieceTokenizer(new Tiktoken(ranks), cl100kVocabSize, { kind: 'cl100k_base' }, (id) => id >= pieces && !marks.has(id));
+  made = new PieceTokenizer(
+    new Tiktoken(ranks),
+    cl100kVocabSize,
+    { kind: 'cl100k_base' },
+    (id) => id >= pieces && !marks.has(id),
+  );
   return made;
 }

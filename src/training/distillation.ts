@@ -11,7 +11,7 @@
  * Source: Hinton, Vinyals and Dean, arXiv 1503.02531, section 2.
  */
 import * as tf from '@tensorflow/tfjs';
-import { readShapes } from '../engine/shapes';
+import { readShapes } from '../tensor/shapes';
 import { AdamW } from './adamw';
 import type { BatchSource } from './batches';
 import { clipByGlobalNorm, lossAndGradients } from './gradients';
@@ -27,8 +27,12 @@ export interface DistillationOptions {
 }
 
 function check({ share, temperature }: DistillationOptions): void {
-  if (!(share >= 0 && share <= 1)) throw new RangeError(`distillation: share is ${share}; give the teacher's part of the loss, 0 to 1.`);
-  if (!(temperature > 0 && Number.isFinite(temperature))) throw new RangeError(`distillation: temperature is ${temperature}; give a number above 0.`);
+  if (!(share >= 0 && share <= 1))
+    throw new RangeError(
+      `distillation: share is ${share}; give the teacher's part of the loss, 0 to 1.`,
+    );
+  if (!(temperature > 0 && Number.isFinite(temperature)))
+    throw new RangeError(`distillation: temperature is ${temperature}; give a number above 0.`);
 }
 
 /**
@@ -46,19 +50,28 @@ export function distillationLoss(
   const { share: a, temperature: T } = options;
   return tf.tidy(() => {
     const ids = tf.tensor2d(targets as number[][], undefined, 'int32');
-    const { B, N, V } = readShapes('distillationLoss', { student: 'B N V', teacher: 'B N V', targets: 'B N' }, { student, teacher, targets: ids });
+    const { B, N, V } = readShapes(
+      'distillationLoss',
+      { student: 'B N V', teacher: 'B N V', targets: 'B N' },
+      { student, teacher, targets: ids },
+    );
     const rows = (x: tf.Tensor): tf.Tensor2D => x.reshape([B * N, V]);
     const withGradient = tf.customGrad((...args: unknown[]) => {
       const [l, save] = args as [tf.Tensor3D, (tensors: tf.Tensor[]) => void];
-      const [warmStudent, warmTeacher] = [tf.logSoftmax(rows(l).div<tf.Tensor2D>(T)), tf.logSoftmax(rows(teacher).div<tf.Tensor2D>(T))];
+      const [warmStudent, warmTeacher] = [
+        tf.logSoftmax(rows(l).div<tf.Tensor2D>(T)),
+        tf.logSoftmax(rows(teacher).div<tf.Tensor2D>(T)),
+      ];
       const p = warmTeacher.exp();
       const divergence = p.mul(warmTeacher.sub(warmStudent)).sum(1).mean();
       save([l, ids, p]);
       const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] =>
         tf.tidy(() => {
-          const logits = rows(saved[0]!);
-          const fromText = tf.softmax(logits).sub(tf.oneHot(saved[1]!.reshape<tf.Tensor1D>([B * N]), V));
-          const fromTeacher = tf.softmax(logits.div<tf.Tensor2D>(T)).sub(saved[2]!);
+          const logits = rows(saved[0]);
+          const fromText = tf
+            .softmax(logits)
+            .sub(tf.oneHot(saved[1].reshape<tf.Tensor1D>([B * N]), V));
+          const fromTeacher = tf.softmax(logits.div<tf.Tensor2D>(T)).sub(saved[2]);
           const slope = fromText.mul(1 - a).add(fromTeacher.mul(a * T));
           return [slope.mul(dy.div(B * N)).reshape([B, N, V])];
         });
@@ -82,7 +95,11 @@ export class Distiller {
     readonly student: TrainableModel,
     readonly teacher: Pick<TrainableModel, 'logits'>,
     private readonly source: BatchSource,
-    readonly options: Pick<TrainerOptions, 'schedule' | 'beta1' | 'beta2' | 'weightDecay' | 'clipNorm'> & DistillationOptions,
+    readonly options: Pick<
+      TrainerOptions,
+      'schedule' | 'beta1' | 'beta2' | 'weightDecay' | 'clipNorm'
+    > &
+      DistillationOptions,
   ) {
     check(options);
     checkSchedule(options.schedule);
@@ -99,7 +116,7 @@ export class Distiller {
     );
     const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
     try {
-      const value = (await loss.data())[0]!;
+      const value = (await loss.data())[0];
       if (!Number.isFinite(value + norm))
         throw new Error(
           `Distiller: at step ${this.taken + 1} the loss is ${value} and the gradient's length ${norm}; a lower learning rate may help.`,

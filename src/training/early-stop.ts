@@ -13,7 +13,10 @@ interface Measurement {
 
 /** The lowest measurement so far; of equals the first. */
 export function bestOf(validation: readonly Measurement[]): Measurement | undefined {
-  return validation.reduce<Measurement | undefined>((best, point) => (best && best.loss <= point.loss ? best : point), undefined);
+  return validation.reduce<Measurement | undefined>(
+    (best, point) => (best && best.loss <= point.loss ? best : point),
+    undefined,
+  );
 }
 /** Measurements since then. */
 export function sinceBest(validation: readonly Measurement[]): number {

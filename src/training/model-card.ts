@@ -32,7 +32,15 @@ export interface ModelCard {
   /** The step whose weights are kept, if it is not the last (early-stop.ts). */
   kept?: { step: number; loss: number };
   /** Loss of the whole held-out text, once the run is done; and the baseline's, in the same units. */
-  heldOut?: { tokens: number; bytes: number; context: number; loss: number; bitsPerByte: number; bigramLoss?: number; bigramBitsPerByte?: number };
+  heldOut?: {
+    tokens: number;
+    bytes: number;
+    context: number;
+    loss: number;
+    bitsPerByte: number;
+    bigramLoss?: number;
+    bigramBitsPerByte?: number;
+  };
 }
 
 /** JSON for people: indented, but a list of numbers stays on its line. */
@@ -47,11 +55,16 @@ export function readCard(where: string, text: string): ModelCard {
   try {
     card = JSON.parse(text) as ModelCard;
   } catch (error) {
-    throw new RangeError(`${where}: this is not JSON (${(error as Error).message}). Was the file cut short?`);
+    throw new RangeError(
+      `${where}: this is not JSON (${(error as Error).message}). Was the file cut short?`,
+    );
   }
   if (card?.format !== 'cache-once model 1')
-    throw new RangeError(`${where}: format is ${JSON.stringify(card?.format)}; allowed: "cache-once model 1".`);
+    throw new RangeError(
+      `${where}: format is ${JSON.stringify(card?.format)}; allowed: "cache-once model 1".`,
+    );
   for (const field of ['config', 'tokenizer', 'recipe', 'curve'] as const)
-    if (typeof card[field] !== 'object' || card[field] === null) throw new RangeError(`${where}: ${field} is missing; the card of a model needs it.`);
+    if (typeof card[field] !== 'object' || card[field] === null)
+      throw new RangeError(`${where}: ${field} is missing; the card of a model needs it.`);
   return { ...card, recipe: { ...unsaid, ...card.recipe } };
 }

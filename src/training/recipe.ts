@@ -5,7 +5,12 @@
  * Their FFN widths make them equally large. YOCO's cross layers own no W_K, W_V and its retention layers own a W_G and a
  * W_γ; what that leaves over or lacks, the FFN takes up, as the paper does in its scaling runs (3 d against 8/3 d).
  */
-import { type ModelConfig, type SelfDecoderKind, transformerConfig, yocoConfig } from '../models/config';
+import {
+  type ModelConfig,
+  type SelfDecoderKind,
+  transformerConfig,
+  yocoConfig,
+} from '../models/config';
 import type { Schedule } from './schedule';
 import type { TokenizerKind } from './tokenizer-types';
 import { type TrainerOptions, trainerDefaults } from './trainer';
@@ -87,7 +92,10 @@ export const recipes: Readonly<Record<string, Recipe>> = {
 /** @throws RangeError listing the recipes. */
 export function recipe(name: string): Recipe {
   const found = recipes[name];
-  if (!found) throw new RangeError(`recipe: there is no ${JSON.stringify(name)}; there are ${Object.keys(recipes).join(', ')}.`);
+  if (!found)
+    throw new RangeError(
+      `recipe: there is no ${JSON.stringify(name)}; there are ${Object.keys(recipes).join(', ')}.`,
+    );
   return { ...found };
 }
 
@@ -95,15 +103,39 @@ export function recipe(name: string): Recipe {
 export function configOf(recipe: Recipe, vocabSize: number): ModelConfig {
   const { model, selfDecoder, dim, ffnDim, layers, heads, kvHeads, selfHeads, windowSize } = recipe;
   const common = { vocabSize, dim, ffnDim, heads, kvHeads };
-  if (model === 'transformer') return transformerConfig({ ...common, layers, headDim: dim / heads });
-  if (model !== 'yoco') throw new RangeError(`recipe: model is ${JSON.stringify(model)}; allowed: yoco, transformer.`);
-  if (layers % 2 !== 0) throw new RangeError(`recipe: layers is ${layers}; a YOCO has half of its layers in each decoder, so give an even number.`);
+  if (model === 'transformer')
+    return transformerConfig({ ...common, layers, headDim: dim / heads });
+  if (model !== 'yoco')
+    throw new RangeError(`recipe: model is ${JSON.stringify(model)}; allowed: yoco, transformer.`);
+  if (layers % 2 !== 0)
+    throw new RangeError(
+      `recipe: layers is ${layers}; a YOCO has half of its layers in each decoder, so give an even number.`,
+    );
   const window = selfDecoder === 'sliding-window' ? { windowSize } : {};
-  return yocoConfig({ ...common, ...window, selfDecoder, selfHeads, selfLayers: layers / 2, crossLayers: layers / 2 });
+  return yocoConfig({
+    ...common,
+    ...window,
+    selfDecoder,
+    selfHeads,
+    selfLayers: layers / 2,
+    crossLayers: layers / 2,
+  });
 }
 
 export function trainerOptionsOf(recipe: Recipe): TrainerOptions {
-  const { batch, context, accumulate, chunk, seed, steps, warmUpSteps, floor, decay, learningRate: peak, weightDecay } = recipe;
+  const {
+    batch,
+    context,
+    accumulate,
+    chunk,
+    seed,
+    steps,
+    warmUpSteps,
+    floor,
+    decay,
+    learningRate: peak,
+    weightDecay,
+  } = recipe;
   return {
     ...trainerDefaults,
     weightDecay,

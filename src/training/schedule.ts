@@ -22,16 +22,27 @@ export const decays = ['cosine', 'linear', 'none'] as const;
 export function checkSchedule(schedule: Schedule): void {
   const { peak, steps, warmUpSteps, floor, decay } = schedule;
   const whole = (n: number, least: number) => Number.isInteger(n) && n >= least;
-  if (!(peak > 0 && Number.isFinite(peak))) throw new RangeError(`schedule: the learning rate is ${peak}; give a number above 0.`);
-  if (!whole(steps, 1)) throw new RangeError(`schedule: steps is ${steps}; give a whole number, 1 or more.`);
+  if (!(peak > 0 && Number.isFinite(peak)))
+    throw new RangeError(`schedule: the learning rate is ${peak}; give a number above 0.`);
+  if (!whole(steps, 1))
+    throw new RangeError(`schedule: steps is ${steps}; give a whole number, 1 or more.`);
   if (!whole(warmUpSteps, 0) || warmUpSteps > steps)
-    throw new RangeError(`schedule: warmUpSteps is ${warmUpSteps}; give a whole number from 0 to the ${steps} steps of the run.`);
-  if (!(floor >= 0 && floor <= 1)) throw new RangeError(`schedule: floor is ${floor}; give a share of the peak from 0 to 1.`);
-  if (!decays.includes(decay)) throw new RangeError(`schedule: decay is ${JSON.stringify(decay)}; allowed: ${decays.join(', ')}.`);
+    throw new RangeError(
+      `schedule: warmUpSteps is ${warmUpSteps}; give a whole number from 0 to the ${steps} steps of the run.`,
+    );
+  if (!(floor >= 0 && floor <= 1))
+    throw new RangeError(`schedule: floor is ${floor}; give a share of the peak from 0 to 1.`);
+  if (!decays.includes(decay))
+    throw new RangeError(
+      `schedule: decay is ${JSON.stringify(decay)}; allowed: ${decays.join(', ')}.`,
+    );
 }
 
 /** The rate of step number `step`, from 0; after the last step it stays. */
-export function learningRate(step: number, { peak, steps, warmUpSteps, floor, decay }: Schedule): number {
+export function learningRate(
+  step: number,
+  { peak, steps, warmUpSteps, floor, decay }: Schedule,
+): number {
   if (step < warmUpSteps) return (peak * (step + 1)) / warmUpSteps;
   if (decay === 'none') return peak;
   const x = Math.min(1, (step - warmUpSteps) / Math.max(1, steps - 1 - warmUpSteps));

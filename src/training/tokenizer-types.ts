@@ -27,7 +27,12 @@ export type TokenizerJSON =
   | { kind: 'byte-pair'; merges: [number, number][] }
   | { kind: 'cl100k_base' };
 export type TokenizerKind = TokenizerJSON['kind'];
-export const tokenizerKinds = ['characters', 'bytes', 'byte-pair', 'cl100k_base'] as const satisfies readonly TokenizerKind[];
+export const tokenizerKinds = [
+  'characters',
+  'bytes',
+  'byte-pair',
+  'cl100k_base',
+] as const satisfies readonly TokenizerKind[];
 
 /** What stands for the unreadable: Unicode's replacement character. */
 export const unknown = '\uFFFD';
@@ -35,7 +40,7 @@ export const unknown = '\uFFFD';
 /** @throws RangeError naming the first id that is none. */
 export function checkIds(where: string, tokens: ArrayLike<number>, vocabSize: number): void {
   for (let i = 0; i < tokens.length; i++) {
-    const id = tokens[i]!;
+    const id = tokens[i];
     if (!(Number.isInteger(id) && id >= 0 && id < vocabSize))
       throw new RangeError(`${where}: there is no token ${id}; ids go from 0 to ${vocabSize - 1}.`);
   }

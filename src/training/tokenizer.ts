@@ -3,10 +3,21 @@ import { BytePairTokenizer } from './byte-pair-tokenizer';
 import { ByteTokenizer } from './byte-tokenizer';
 import { CharacterTokenizer } from './character-tokenizer';
 import { cl100kTokenizer } from './cl100k-tokenizer';
-import { type Tokenizer, type TokenizerJSON, type TokenizerKind, tokenizerKinds } from './tokenizer-types';
+import {
+  type Tokenizer,
+  type TokenizerJSON,
+  type TokenizerKind,
+  tokenizerKinds,
+} from './tokenizer-types';
 
 export { CharacterTokenizer } from './character-tokenizer';
-export { type Tokenizer, type TokenizerJSON, type TokenizerKind, tokenizerKinds, unknown } from './tokenizer-types';
+export {
+  type Tokenizer,
+  type TokenizerJSON,
+  type TokenizerKind,
+  tokenizerKinds,
+  unknown,
+} from './tokenizer-types';
 
 /** Characters rarer than this are not worth a token. */
 const rarest = 10;
@@ -23,7 +34,9 @@ export function fitTokenizer(kind: TokenizerKind, text: string, vocabSize: numbe
     case 'cl100k_base':
       return cl100kTokenizer();
     default:
-      throw new RangeError(`fitTokenizer: there is no ${JSON.stringify(kind)}; there are ${tokenizerKinds.join(', ')}.`);
+      throw new RangeError(
+        `fitTokenizer: there is no ${JSON.stringify(kind)}; there are ${tokenizerKinds.join(', ')}.`,
+      );
   }
 }
 

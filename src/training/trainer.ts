@@ -16,8 +16,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../engine/shapes';
 import type { LanguageModel } from '../models/language-model';
+import { checkCount } from '../tensor/shapes';
 import { AdamW, type AdamWState } from './adamw';
 import { Batches, type BatchSource, type Windows } from './batches';
 import { sinceBest } from './early-stop';
@@ -73,9 +73,11 @@ export interface RunOptions {
 }
 
 /** What a trainer needs of a model; caches only if it is to work in pieces. */
-export type TrainableModel = Pick<LanguageModel, 'parameters' | 'logits'> & Partial<Pick<LanguageModel, 'newCache' | 'prefill'>>;
+export type TrainableModel = Pick<LanguageModel, 'parameters' | 'logits'> &
+  Partial<Pick<LanguageModel, 'newCache' | 'prefill'>>;
 
-const askedIn = ({ targets }: Windows): number => sumOf(targets.map((row) => row.filter((target) => target !== NOT_ASKED).length));
+const askedIn = ({ targets }: Windows): number =>
+  sumOf(targets.map((row) => row.filter((target) => target !== NOT_ASKED).length));
 const sumOf = (numbers: number[]): number => numbers.reduce((sum, n) => sum + n, 0);
 
 export class Trainer<M extends TrainableModel = LanguageModel> {
@@ -95,11 +97,17 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
     checkSchedule(options.schedule);
     for (const name of ['accumulate', 'chunk'] as const) {
       const value = options[name];
-      if (value !== undefined) checkCount('Trainer', name, value, name === 'chunk' ? 'tokens' : 'batches');
+      if (value !== undefined)
+        checkCount('Trainer', name, value, name === 'chunk' ? 'tokens' : 'batches');
     }
     if (options.chunk !== undefined && !(model.newCache && model.prefill))
-      throw new RangeError(`Trainer: chunk is ${options.chunk}, but this model keeps no cache to carry from piece to piece; leave chunk out.`);
-    if (!(options.clipNorm > 0)) throw new RangeError(`Trainer: clipNorm is ${options.clipNorm}; give a length above 0, Infinity for no clipping.`);
+      throw new RangeError(
+        `Trainer: chunk is ${options.chunk}, but this model keeps no cache to carry from piece to piece; leave chunk out.`,
+      );
+    if (!(options.clipNorm > 0))
+      throw new RangeError(
+        `Trainer: clipNorm is ${options.clipNorm}; give a length above 0, Infinity for no clipping.`,
+      );
     this.batches = source instanceof Int32Array ? new Batches(source, options) : source;
     const { beta1, beta2, weightDecay } = options;
     this.optimizer = new AdamW(model.parameters, { beta1, beta2, weightDecay });
@@ -135,39 +143,56 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
   /** Loss and gradients of all parts of the step, each part weighing as much as the share of answers that it asks for. */
   private async lossOfStep(): Promise<{ value: number; gradients: Gradients }> {
     const { accumulate = 1 } = this.options;
-    const batches = Array.from({ length: accumulate }, (_, i) => this.batches.at(this.step * accumulate + i));
+    const batches = Array.from({ length: accumulate }, (_, i) =>
+      this.batches.at(this.step * accumulate + i),
+    );
     const all = sumOf(batches.map(askedIn));
     let value = 0;
     let total: Gradients = {};
     for (const batch of batches)
       for (const { asked, lossOf } of this.parts(batch)) {
-        const { loss, gradients } = lossAndGradients(this.model.parameters, () => lossOf().mul<tf.Scalar>(asked / all));
+        const { loss, gradients } = lossAndGradients(this.model.parameters, () =>
+          lossOf().mul<tf.Scalar>(asked / all),
+        );
         const before = total;
-        total = Object.fromEntries(Object.entries(gradients).map(([name, g]) => [name, before[name]?.add(g) ?? g]));
+        total = Object.fromEntries(
+          Object.entries(gradients).map(([name, g]) => [name, before[name]?.add(g) ?? g]),
+        );
         // What was added is no longer needed; the first part's gradients are the total itself.
         tf.dispose(before);
         if (Object.keys(before).length > 0) tf.dispose(gradients);
-        value += (await loss.data())[0]!;
+        value += (await loss.data())[0];
         loss.dispose();
       }
     return { value, gradients: total };
   }
 
   /** A batch as one loss, or as one per piece, in order: each piece finds the caches as the one before left them. */
-  private *parts({ inputs, targets }: Windows): Generator<{ asked: number; lossOf: () => tf.Scalar }> {
+  private *parts({
+    inputs,
+    targets,
+  }: Windows): Generator<{ asked: number; lossOf: () => tf.Scalar }> {
     const { model } = this;
     const { chunk } = this.options;
-    if (chunk === undefined || chunk >= inputs[0]!.length) {
-      yield { asked: askedIn({ inputs, targets }), lossOf: () => crossEntropy(model.logits(inputs), targets) };
+    if (chunk === undefined || chunk >= inputs[0].length) {
+      yield {
+        asked: askedIn({ inputs, targets }),
+        lossOf: () => crossEntropy(model.logits(inputs), targets),
+      };
       return;
     }
     const cache = model.newCache!(inputs.length);
     try {
-      for (let start = 0; start < inputs[0]!.length; start += chunk) {
+      for (let start = 0; start < inputs[0].length; start += chunk) {
         const piece = (rows: number[][]) => rows.map((row) => row.slice(start, start + chunk));
         const [x, y] = [piece(inputs), piece(targets)];
         const asked = askedIn({ inputs: x, targets: y });
-        if (asked > 0) yield { asked, lossOf: () => crossEntropy(model.prefill!(x, cache, { logits: 'all', earlyExit: false }), y) };
+        if (asked > 0)
+          yield {
+            asked,
+            lossOf: () =>
+              crossEntropy(model.prefill!(x, cache, { logits: 'all', earlyExit: false }), y),
+          };
         else model.prefill!(x, cache).dispose();
       }
     } finally {
@@ -176,13 +201,24 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
   }
 
   /** Steps until the schedule is done, the patience at its end or `signal` says stop. Returns whether it is done. */
-  async run({ validate, validateEvery = 100, patience, onStep, onValidation, signal }: RunOptions = {}): Promise<boolean> {
+  async run({
+    validate,
+    validateEvery = 100,
+    patience,
+    onStep,
+    onValidation,
+    signal,
+  }: RunOptions = {}): Promise<boolean> {
     checkCount('Trainer.run', 'validateEvery', validateEvery, 'steps');
     if (patience !== undefined) checkCount('Trainer.run', 'patience', patience, 'measurements');
     if (patience !== undefined && !validate)
-      throw new RangeError(`Trainer.run: patience is ${patience}, but nothing is measured; give validate, or leave patience out.`);
+      throw new RangeError(
+        `Trainer.run: patience is ${patience}, but nothing is measured; give validate, or leave patience out.`,
+      );
     const { steps } = this.options.schedule;
-    const isDone = () => this.step >= steps || (patience !== undefined && sinceBest(this.curve.validation) >= patience);
+    const isDone = () =>
+      this.step >= steps ||
+      (patience !== undefined && sinceBest(this.curve.validation) >= patience);
     while (!isDone() && !signal?.aborted) {
       const report = await this.takeStep(); // on a line of its own: inside onStep?.(…) it would only run if somebody listens
       onStep?.(report);

@@ -1,10 +1,10 @@
 /** Seeded inputs for attention, and the float64 definition over all batches and grouped heads of them. */
 import type * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
+import type { AttentionInputs } from '../../src/attention/blocked-attention';
 import { type AttentionRule, attentionByDefinition } from '../../src/attention/definition';
 import type { KeysAndValues } from '../../src/attention/keys-and-values';
-import type { AttentionInputs } from '../../src/attention/softmax-attention';
-import { normal, SeededRandom } from '../support';
+import { normal, SeededRandom } from '../helpers';
 
 export interface Drawn {
   B: number;
@@ -48,29 +48,48 @@ export function drawInputs({ B, G, Hkv, N, past, D, Dv, seed }: Drawn): Attentio
     v: normal<tf.Tensor4D>(random, [B, N + past, Hkv, Dv]),
   };
 }
-export function drawKeysAndValues(B: number, M: number, Hkv: number, D: number, seed = 1): KeysAndValues {
+export function drawKeysAndValues(
+  B: number,
+  M: number,
+  Hkv: number,
+  D: number,
+  seed = 1,
+): KeysAndValues {
   const { k, v } = drawInputs({ B, G: 1, Hkv, N: M, past: 0, D, Dv: D, seed });
   return { k, v };
 }
 /** Tokens [from, to) of [B,M,H,D]. */
 export const piece = <T extends tf.Tensor>(x: T, from: number, to: number): T =>
-  x.slice([0, from, ...x.shape.slice(2).map(() => 0)], [-1, to - from, ...x.shape.slice(2).map(() => -1)]) as T;
-export const pieceOf = ({ k, v }: KeysAndValues, from: number, to: number): KeysAndValues => ({ k: piece(k, from, to), v: piece(v, from, to) });
+  x.slice(
+    [0, from, ...x.shape.slice(2).map(() => 0)],
+    [-1, to - from, ...x.shape.slice(2).map(() => -1)],
+  ) as T;
+export const pieceOf = ({ k, v }: KeysAndValues, from: number, to: number): KeysAndValues => ({
+  k: piece(k, from, to),
+  v: piece(v, from, to),
+});
 
 /** Which key/value head a query head reads: the law of grouped heads, and the mistake of laying them like tiles. */
 export const grouped = (h: number, H: number, Hkv: number): number => Math.floor(h / (H / Hkv));
 export const tiled = (h: number, _: number, Hkv: number): number => h % Hkv;
 
 /** What the loops say: [B][N][H][Dv]. */
-export function inFloat64({ q, k, v }: AttentionInputs, rule: AttentionRule = {}, headOf = grouped): number[][][][] {
+export function inFloat64(
+  { q, k, v }: AttentionInputs,
+  rule: AttentionRule = {},
+  headOf = grouped,
+): number[][][][] {
   const [Q, K, V] = [q.arraySync(), k.arraySync(), v.arraySync()];
   const H = q.shape[2];
-  const ofHead = (rows: number[][][], h: number) => rows.map((heads) => heads[h]!);
+  const ofHead = (rows: number[][][], h: number) => rows.map((heads) => heads[h]);
   return Q.map((rows, b) => {
     const heads = Array.from({ length: H }, (_, h) => {
       const own = headOf(h, H, k.shape[2]);
-      return attentionByDefinition({ q: ofHead(rows, h), k: ofHead(K[b]!, own), v: ofHead(V[b]!, own) }, rule);
+      return attentionByDefinition(
+        { q: ofHead(rows, h), k: ofHead(K[b], own), v: ofHead(V[b], own) },
+        rule,
+      );
     });
-    return rows.map((_, n) => heads.map((head) => head[n]!));
+    return rows.map((_, n) => heads.map((head) => head[n]));
   });
 }

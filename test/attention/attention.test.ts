@@ -2,17 +2,26 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { softmaxAttention } from '../../src/attention/blocked-attention';
 import { type AttentionRule, attentionByDefinition } from '../../src/attention/definition';
-import { GrowingCache } from '../../src/attention/growing-cache';
-import { RingCache } from '../../src/attention/ring-cache';
-import { softmaxAttention } from '../../src/attention/softmax-attention';
-import { expectClose, normal, SeededRandom, useTestEngine } from '../support';
+import { GrowingCache } from '../../src/attention/paged-kv-cache';
+import { RingCache } from '../../src/attention/rolling-kv-cache';
+import { expectClose, normal, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 /** float32 at these sizes: 7e-7 of the largest number is the worst yet seen, on wasm and cpu. */
 const tolerance = { ofLargest: 5e-6, absolute: 2e-7 };
 
-const draw = (seed: number, B: number, N: number, M: number, H: number, Hkv: number, D: number, Dv: number) => {
+const draw = (
+  seed: number,
+  B: number,
+  N: number,
+  M: number,
+  H: number,
+  Hkv: number,
+  D: number,
+  Dv: number,
+) => {
   const random = new SeededRandom(seed + 100);
   return {
     q: normal<tf.Tensor4D>(random, [B, N, H, D]),
@@ -21,17 +30,25 @@ const draw = (seed: number, B: number, N: number, M: number, H: number, Hkv: num
   };
 };
 type Inputs = ReturnType<typeof draw>;
-const headOf = (x: tf.Tensor4D, b: number, h: number): number[][] => (x.arraySync() as number[][][][])[b]!.map((token) => token[h]!);
+const headOf = (x: tf.Tensor4D, b: number, h: number): number[][] =>
+  (x.arraySync() as number[][][][])[b].map((token) => token[h]);
 /** Every head by the definition, [B][N][H][Dv]; `kvOf` may be the mistake of tiling. */
-function byDefinition({ q, k, v }: Inputs, rule: AttentionRule, kvOf = (h: number, G: number) => Math.floor(h / G)): number[][][][] {
+function byDefinition(
+  { q, k, v }: Inputs,
+  rule: AttentionRule,
+  kvOf = (h: number, G: number) => Math.floor(h / G),
+): number[][][][] {
   const [B, N, H] = q.shape;
   const G = H / k.shape[2];
   return Array.from({ length: B }, (_, b) => {
     const heads = Array.from({ length: H }, (_, h) => {
       const kv = k.shape[2] === H ? h : kvOf(h, G);
-      return attentionByDefinition({ q: headOf(q, b, h), k: headOf(k, b, kv), v: headOf(v, b, kv) }, rule);
+      return attentionByDefinition(
+        { q: headOf(q, b, h), k: headOf(k, b, kv), v: headOf(v, b, kv) },
+        rule,
+      );
     });
-    return Array.from({ length: N }, (_, n) => heads.map((head) => head[n]!));
+    return Array.from({ length: N }, (_, n) => heads.map((head) => head[n]));
   });
 }
 
@@ -54,7 +71,11 @@ describe('softmax attention in bands', () => {
       fc.property(cases, ({ B, N, before, Hkv, G, D, Dv, windowSize, blockSize, seed }) => {
         tf.tidy(() => {
           const inputs = draw(seed, B, N, N + before, G * Hkv, Hkv, D, Dv);
-          expectClose(softmaxAttention(inputs, { windowSize, blockSize }), byDefinition(inputs, { windowSize }), tolerance);
+          expectClose(
+            softmaxAttention(inputs, { windowSize, blockSize }),
+            byDefinition(inputs, { windowSize }),
+            tolerance,
+          );
         });
       }),
       { numRuns: 60 },
@@ -69,10 +90,13 @@ describe('softmax attention in bands', () => {
       const lossAt = (given: Inputs) =>
         byDefinition(given, { windowSize: 4 })
           .flat(3)
-          .reduce((sum, x, i) => sum + x * w[i]!, 0);
+          .reduce((sum, x, i) => sum + x * w[i], 0);
       for (const blockSize of [2, 100]) {
         const attend = (...x: tf.Tensor[]) =>
-          softmaxAttention({ q: x[0] as tf.Tensor4D, k: x[1] as tf.Tensor4D, v: x[2] as tf.Tensor4D }, { windowSize: 4, blockSize })
+          softmaxAttention(
+            { q: x[0] as tf.Tensor4D, k: x[1] as tf.Tensor4D, v: x[2] as tf.Tensor4D },
+            { windowSize: 4, blockSize },
+          )
             .mul(weight)
             .sum();
         const got = tf.grads(attend)([inputs.q, inputs.k, inputs.v]);
@@ -95,7 +119,12 @@ describe('softmax attention in bands', () => {
             return (at(1e-5) - at(-1e-5)) / 2e-5;
           });
           // Central differences in float64 are good to 1e-9; what is left is float32.
-          expectClose(got[which]!.dataSync(), slope, { ofLargest: 5e-6, absolute: 1e-6 }, `d${name}, bands of ${blockSize}`);
+          expectClose(
+            got[which].dataSync(),
+            slope,
+            { ofLargest: 5e-6, absolute: 1e-6 },
+            `d${name}, bands of ${blockSize}`,
+          );
         });
       }
     });
@@ -104,7 +133,15 @@ describe('softmax attention in bands', () => {
   it.each<[string, (inputs: Inputs) => number[][][][]]>([
     [
       'the mask aligned at the first key',
-      ({ q, k, v }) => byDefinition({ q, k: k.slice([0, 0, 0, 0], [-1, 5, -1, -1]), v: v.slice([0, 0, 0, 0], [-1, 5, -1, -1]) }, {}),
+      ({ q, k, v }) =>
+        byDefinition(
+          {
+            q,
+            k: k.slice([0, 0, 0, 0], [-1, 5, -1, -1]),
+            v: v.slice([0, 0, 0, 0], [-1, 5, -1, -1]),
+          },
+          {},
+        ),
     ],
     ['no mask', (inputs) => byDefinition(inputs, { causal: false })],
     ['no scale', (inputs) => byDefinition(inputs, { scale: 1 })],
@@ -112,16 +149,22 @@ describe('softmax attention in bands', () => {
   ])('can it fail? %s', (_, mistake) => {
     tf.tidy(() => {
       const inputs = draw(5, 1, 5, 7, 4, 2, 4, 4);
-      expect(() => expectClose(softmaxAttention(inputs), mistake(inputs), tolerance)).toThrow(/worst error/);
+      expect(() => expectClose(softmaxAttention(inputs), mistake(inputs), tolerance)).toThrow(
+        /worst error/,
+      );
     });
   });
   it('can it fail? a window off by one', () => {
     tf.tidy(() => {
       const inputs = draw(6, 1, 6, 6, 1, 1, 4, 4);
       for (const wrong of [2, 4])
-        expect(() => expectClose(softmaxAttention(inputs, { windowSize: 3 }), byDefinition(inputs, { windowSize: wrong }), tolerance)).toThrow(
-          /worst error/,
-        );
+        expect(() =>
+          expectClose(
+            softmaxAttention(inputs, { windowSize: 3 }),
+            byDefinition(inputs, { windowSize: wrong }),
+            tolerance,
+          ),
+        ).toThrow(/worst error/);
     });
   });
 
@@ -130,8 +173,12 @@ describe('softmax attention in bands', () => {
     const held = tf.memory().numTensors;
     expect(() => softmaxAttention(inputs)).toThrow(/q has 3 heads, k has 2/);
     const q = inputs.q.slice([0, 0, 0, 0], [-1, -1, 2, -1]);
-    expect(() => softmaxAttention({ ...inputs, q })).toThrow(/there are 4 queries, but only 3 keys/);
-    expect(() => softmaxAttention({ ...inputs, q }, { windowSize: 0 })).toThrow(/there are 4 queries|windowSize is 0/);
+    expect(() => softmaxAttention({ ...inputs, q })).toThrow(
+      /there are 4 queries, but only 3 keys/,
+    );
+    expect(() => softmaxAttention({ ...inputs, q }, { windowSize: 0 })).toThrow(
+      /there are 4 queries|windowSize is 0/,
+    );
     q.dispose();
     expect(tf.memory().numTensors).toBe(held);
     tf.dispose(inputs);
@@ -140,14 +187,19 @@ describe('softmax attention in bands', () => {
 
 function nested(data: Float64Array, shape: number[]): unknown {
   if (shape.length === 1) return Array.from(data);
-  const size = data.length / shape[0]!;
-  return Array.from({ length: shape[0]! }, (_, i) => nested(data.slice(i * size, (i + 1) * size), shape.slice(1)));
+  const size = data.length / shape[0];
+  return Array.from({ length: shape[0] }, (_, i) =>
+    nested(data.slice(i * size, (i + 1) * size), shape.slice(1)),
+  );
 }
 
 describe('the growing cache', () => {
   const append = (cache: GrowingCache, { k, v }: Inputs, from: number, count: number): void =>
     tf.tidy(() => {
-      cache.append({ k: k.slice([0, from, 0, 0], [-1, count, -1, -1]), v: v.slice([0, from, 0, 0], [-1, count, -1, -1]) });
+      cache.append({
+        k: k.slice([0, from, 0, 0], [-1, count, -1, -1]),
+        v: v.slice([0, from, 0, 0], [-1, count, -1, -1]),
+      });
     });
 
   // 64 tokens are a full fresh tail, 2048 a full page: the cuts stand on both sides of both.
@@ -166,10 +218,15 @@ describe('the growing cache', () => {
       }
       tf.tidy(() => {
         const { k, v } = cache.read();
-        expectClose(k!, inputs.k, { ofLargest: 0, absolute: 0 }, 'keys');
-        expectClose(v!, inputs.v, { ofLargest: 0, absolute: 0 }, 'values');
+        expectClose(k, inputs.k, { ofLargest: 0, absolute: 0 }, 'keys');
+        expectClose(v, inputs.v, { ofLargest: 0, absolute: 0 }, 'values');
         const one = inputs.q.slice([0, 2, 0, 0], [-1, 1, -1, -1]);
-        expectClose(cache.attend(one), softmaxAttention({ ...inputs, q: one }), tolerance, 'one query');
+        expectClose(
+          cache.attend(one),
+          softmaxAttention({ ...inputs, q: one }),
+          tolerance,
+          'one query',
+        );
         expectClose(cache.attend(inputs.q), softmaxAttention(inputs), tolerance, 'three queries');
       });
       cache.dispose();
@@ -189,10 +246,20 @@ describe('the growing cache', () => {
     expect([cache.length, fork.length]).toEqual([150, 120]);
     cache.dispose(); // the fork lives on what the first has let go
     tf.tidy(() => {
-      expectClose(fork.read().k!, tf.concat([inputs.k.slice([0, 0, 0, 0], [-1, 100, -1, -1]), inputs.k.slice([0, 150, 0, 0], [-1, 20, -1, -1])], 1), {
-        ofLargest: 0,
-        absolute: 0,
-      });
+      expectClose(
+        fork.read().k,
+        tf.concat(
+          [
+            inputs.k.slice([0, 0, 0, 0], [-1, 100, -1, -1]),
+            inputs.k.slice([0, 150, 0, 0], [-1, 20, -1, -1]),
+          ],
+          1,
+        ),
+        {
+          ofLargest: 0,
+          absolute: 0,
+        },
+      );
     });
     fork.dispose();
     expect(tf.memory().numTensors).toBe(before);
@@ -212,23 +279,36 @@ describe('the growing cache', () => {
 });
 
 describe('the ring', () => {
-  it.each([0, 1, 3, 4])('of %i seats holds the last tokens, oldest first, in pieces of any size', (capacity) => {
-    for (const cuts of [[1, 1, 1, 1, 1, 1], [6], [2, 4], [4, 1, 1], [5, 1]]) {
-      const inputs = draw(capacity, 2, 1, 6, 2, 2, 3, 3);
-      const before = tf.memory().numTensors;
-      const ring = new RingCache(2, capacity);
-      let at = 0;
-      for (const cut of cuts) {
-        tf.tidy(() => ring.append({ k: inputs.k.slice([0, at, 0, 0], [-1, cut, -1, -1]), v: inputs.v.slice([0, at, 0, 0], [-1, cut, -1, -1]) }));
-        at += cut;
-        const held = Math.min(at, capacity);
-        expect([ring.length, ring.bytes]).toEqual([at, 2 * 2 * held * 2 * 3 * 4]);
-        if (held === 0) continue;
-        tf.tidy(() => expectClose(ring.read().k!, inputs.k.slice([0, at - held, 0, 0], [-1, held, -1, -1]), { ofLargest: 0, absolute: 0 }));
+  it.each([0, 1, 3, 4])(
+    'of %i seats holds the last tokens, oldest first, in pieces of any size',
+    (capacity) => {
+      for (const cuts of [[1, 1, 1, 1, 1, 1], [6], [2, 4], [4, 1, 1], [5, 1]]) {
+        const inputs = draw(capacity, 2, 1, 6, 2, 2, 3, 3);
+        const before = tf.memory().numTensors;
+        const ring = new RingCache(2, capacity);
+        let at = 0;
+        for (const cut of cuts) {
+          tf.tidy(() =>
+            ring.append({
+              k: inputs.k.slice([0, at, 0, 0], [-1, cut, -1, -1]),
+              v: inputs.v.slice([0, at, 0, 0], [-1, cut, -1, -1]),
+            }),
+          );
+          at += cut;
+          const held = Math.min(at, capacity);
+          expect([ring.length, ring.bytes]).toEqual([at, 2 * 2 * held * 2 * 3 * 4]);
+          if (held === 0) continue;
+          tf.tidy(() =>
+            expectClose(ring.read().k, inputs.k.slice([0, at - held, 0, 0], [-1, held, -1, -1]), {
+              ofLargest: 0,
+              absolute: 0,
+            }),
+          );
+        }
+        ring.dispose();
+        expect(tf.memory().numTensors).toBe(before);
+        tf.dispose(inputs);
       }
-      ring.dispose();
-      expect(tf.memory().numTensors).toBe(before);
-      tf.dispose(inputs);
-    }
-  });
+    },
+  );
 });

@@ -1,7 +1,7 @@
 /** Matrix products: ours, TensorFlow.js as delivered, and the practical ceiling, a plain product of two matrices of the same size. */
 import * as tf from '@tensorflow/tfjs';
-import { withStockGradients } from '../../src/engine/gradients';
-import { withStockKernels } from '../../src/engine/replace-kernel';
+import { withStockGradients } from '../../src/support/backends/patches/gradients';
+import { withStockKernels } from '../../src/support/backends/patches/replace-kernel';
 import { normal } from './inputs';
 import type { Rival, Row, Table } from './measure';
 
@@ -22,14 +22,22 @@ function linear(N: number, fanIn: number, fanOut: number): Row {
     name: `linear layer, forward + backward, ${N}×${fanIn}×${fanOut}`,
     rivals: [
       ...both(() => step([x, w], dy), 3 * flops),
-      { name: 'ceiling: 3 plain products', run: () => [0, 1, 2].map(() => tf.matMul(x, w)), flops: 3 * flops },
+      {
+        name: 'ceiling: 3 plain products',
+        run: () => [0, 1, 2].map(() => tf.matMul(x, w)),
+        flops: 3 * flops,
+      },
     ],
     dispose: () => tf.dispose([x, w, dy]),
   };
 }
 
 /** [B, H, M, K]·[B, H, K, N], or with the right-hand side transposed in memory. */
-function heads(what: string, [B, H, M, K, N]: [number, number, number, number, number], transposed: boolean): Row {
+function heads(
+  what: string,
+  [B, H, M, K, N]: [number, number, number, number, number],
+  transposed: boolean,
+): Row {
   const a = normal<tf.Tensor4D>(4, [B, H, M, K]);
   const b = normal<tf.Tensor4D>(5, transposed ? [B, H, N, K] : [B, H, K, N]);
   const [flatA, flatB] = [normal<tf.Tensor2D>(6, [B * H * M, K]), normal<tf.Tensor2D>(7, [K, N])];
@@ -58,8 +66,16 @@ export const matmulTable: Table = {
     () => heads('tiny matrices', [8, 4, 4, 4, 4], false),
   ],
   goals: [
-    { says: 'linear layer, stock / ours, at least 10', value: (ms) => ms(linearRow, 'stock') / ms(linearRow, 'ours'), atLeast: 10 },
-    { says: 'batched heads, stock / ours, at least 3', value: (ms) => ms(headsRow, 'stock') / ms(headsRow, 'ours'), atLeast: 3 },
+    {
+      says: 'linear layer, stock / ours, at least 10',
+      value: (ms) => ms(linearRow, 'stock') / ms(linearRow, 'ours'),
+      atLeast: 10,
+    },
+    {
+      says: 'batched heads, stock / ours, at least 3',
+      value: (ms) => ms(headsRow, 'stock') / ms(headsRow, 'ours'),
+      atLeast: 3,
+    },
   ],
 };
 const linearRow = 'linear layer, forward + backward, 2048×256×1024';

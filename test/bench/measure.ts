@@ -6,9 +6,9 @@
  * between medians of the same stretch of time.
  */
 import * as tf from '@tensorflow/tfjs';
-import { peakOf } from '../../src/engine/ledger';
-import type { EngineName } from '../../src/engine/use-engine';
-import { readableBytes } from '../../src/figures/figure';
+import type { EngineName } from '../../src/support/backends/use-engine';
+import { readableBytes } from '../../src/support/figures/figure';
+import { peakOf } from '../../src/tensor/ledger';
 
 export interface Rival {
   name: string;
@@ -46,7 +46,10 @@ export interface Table {
 export interface Goal {
   says: string;
   /** @param ms the median of a rival in a row; NaN if it was not run. */
-  value: (ms: (row: string, rival: string) => number, rate: (row: string, rival: string) => number) => number;
+  value: (
+    ms: (row: string, rival: string) => number,
+    rate: (row: string, rival: string) => number,
+  ) => number;
   atMost?: number;
   atLeast?: number;
 }
@@ -85,7 +88,7 @@ export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError('median: no values; give one or more.');
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** A graphics card takes orders and computes later, in their order: reading something ordered last waits for all before it. */
@@ -94,7 +97,10 @@ function settle(): void {
 }
 
 /** Times the rivals of one row in turns: `rounds` each, fewer for those that would take longer than `budgetMs`. */
-export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 5000 } = {}): Measured[] {
+export function takeTurns(
+  rivals: readonly Rival[],
+  { rounds = 15, budgetMs = 5000 } = {},
+): Measured[] {
   const once = ({ run, within = (work) => work() }: Rival) =>
     within(() => {
       const start = performance.now();
@@ -109,22 +115,26 @@ export function takeTurns(rivals: readonly Rival[], { rounds = 15, budgetMs = 50
     const first = once(rival);
     return first > 10_000 ? first : Math.min(first, once(rival));
   });
-  const turns = warm.map((ms) => Math.max(ms > 10_000 ? 1 : 3, Math.min(rounds, Math.floor(budgetMs / ms))));
+  const turns = warm.map((ms) =>
+    Math.max(ms > 10_000 ? 1 : 3, Math.min(rounds, Math.floor(budgetMs / ms))),
+  );
   const times: number[][] = rivals.map(() => []);
   for (let round = 0; round < Math.max(...turns); round++)
     rivals.forEach((rival, i) => {
-      if (round < turns[i]!) times[i]!.push(once(rival));
+      if (round < turns[i]) times[i].push(once(rival));
     });
   const medians = times.map(median);
   return rivals.map((rival, i) => ({
     rival: rival.name,
-    medianMs: medians[i]!,
-    runs: times[i]!.length,
-    ...(rival.flops === undefined ? {} : { gigaflops: rival.flops / medians[i]! / 1e6 }),
-    ...(rival.tokens === undefined ? {} : { tokensPerSecond: (1000 * rival.tokens) / medians[i]! }),
-    ...(rival.watchMemory ? { peakBytes: peakOf(() => tf.tidy(() => void rival.run())).needed.bytes } : {}),
+    medianMs: medians[i],
+    runs: times[i].length,
+    ...(rival.flops === undefined ? {} : { gigaflops: rival.flops / medians[i] / 1e6 }),
+    ...(rival.tokens === undefined ? {} : { tokensPerSecond: (1000 * rival.tokens) / medians[i] }),
+    ...(rival.watchMemory
+      ? { peakBytes: peakOf(() => tf.tidy(() => void rival.run())).needed.bytes }
+      : {}),
     ...(rival.heldBytes ? { heldBytes: rival.heldBytes() } : {}),
-    ratio: medians[i]! / medians[0]!,
+    ratio: medians[i] / medians[0],
   }));
 }
 
@@ -142,14 +152,23 @@ export async function runTable(
     const progress = `${table.name} ${i + 1}/${makers.length}: ${row.name}`;
     options.progress?.write(options.progress.isTTY ? `${clearLine}${progress}` : `${progress}\n`);
     try {
-      rows.push({ name: row.name, measured: takeTurns(row.rivals, options.quick ? { rounds: 3, budgetMs: 500 } : {}) });
+      rows.push({
+        name: row.name,
+        measured: takeTurns(row.rivals, options.quick ? { rounds: 3, budgetMs: 500 } : {}),
+      });
     } finally {
       row.dispose?.();
     }
     await tf.nextFrame();
   }
   if (options.progress?.isTTY) options.progress.write(clearLine);
-  return { name: table.name, title: table.title, note: table.note, rows, goals: goalsOf(table, rows) };
+  return {
+    name: table.name,
+    title: table.title,
+    note: table.note,
+    rows,
+    goals: goalsOf(table, rows),
+  };
 }
 
 export interface EngineTable extends TableResult {
@@ -163,23 +182,36 @@ export function sideBySide(tables: readonly EngineTable[]): TableResult {
     measured.map(({ rival, medianMs: base }) => ({
       name: `${name}: ${rival}`,
       measured: tables.flatMap(({ engine, rows: theirs }) => {
-        const found = theirs.find((row) => row.name === name)?.measured.find((m) => m.rival === rival);
+        const found = theirs
+          .find((row) => row.name === name)
+          ?.measured.find((m) => m.rival === rival);
         return found ? [{ ...found, rival: engine, ratio: found.medianMs / base }] : [];
       }),
     })),
   );
-  return { name: first.name, title: `${first.title}: ${tables.map(({ engine }) => engine).join(' against ')}`, rows, goals: [] };
+  return {
+    name: first.name,
+    title: `${first.title}: ${tables.map(({ engine }) => engine).join(' against ')}`,
+    rows,
+    goals: [],
+  };
 }
 
 /** What the goals come to, of those whose rows were run. */
-export function goalsOf({ goals = [] }: Pick<Table, 'goals'>, rows: TableResult['rows']): GoalResult[] {
-  const find = (row: string, rival: string) => rows.find(({ name }) => name === row)?.measured.find((m) => m.rival === rival);
+export function goalsOf(
+  { goals = [] }: Pick<Table, 'goals'>,
+  rows: TableResult['rows'],
+): GoalResult[] {
+  const find = (row: string, rival: string) =>
+    rows.find(({ name }) => name === row)?.measured.find((m) => m.rival === rival);
   return goals.flatMap(({ says, value, atMost = Infinity, atLeast = -Infinity }) => {
     const measured = value(
       (row, rival) => find(row, rival)?.medianMs ?? Number.NaN,
       (row, rival) => find(row, rival)?.gigaflops ?? Number.NaN,
     );
-    return Number.isNaN(measured) ? [] : [{ says, measured, met: measured <= atMost && measured >= atLeast }];
+    return Number.isNaN(measured)
+      ? []
+      : [{ says, measured, met: measured <= atMost && measured >= atLeast }];
   });
 }
 
@@ -188,14 +220,17 @@ const milliseconds = (ms: number) => `${ms >= 100 ? ms.toFixed(0) : ms.toPrecisi
 const rates = ({ gigaflops, tokensPerSecond }: Measured): string =>
   [
     ...(gigaflops === undefined ? [] : [`${gigaflops.toPrecision(3)} GFLOP/s`]),
-    ...(tokensPerSecond === undefined ? [] : [`${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s`]),
+    ...(tokensPerSecond === undefined
+      ? []
+      : [`${Math.round(tokensPerSecond).toLocaleString('en')} tokens/s`]),
   ].join(', ');
 const memory = ({ peakBytes, heldBytes }: Measured): string =>
   [
     ...(peakBytes === undefined ? [] : [`peak ${readableBytes(peakBytes)}`]),
     ...(heldBytes === undefined ? [] : [`holds ${readableBytes(heldBytes)}`]),
   ].join(', ');
-export const formatGoal = ({ says, measured, met }: GoalResult): string => `  ${met ? '✓' : '✗ missed:'} ${says}: ${Number(measured.toPrecision(3))}`;
+export const formatGoal = ({ says, measured, met }: GoalResult): string =>
+  `  ${met ? '✓' : '✗ missed:'} ${says}: ${Number(measured.toPrecision(3))}`;
 
 export function formatTable({ title, note, rows, goals }: TableResult): string {
   const cells = rows.flatMap(({ name, measured }) =>
@@ -210,12 +245,22 @@ export function formatTable({ title, note, rows, goals }: TableResult): string {
   );
   const header = ['', '', 'median', 'rate', 'memory', 'time / first'];
   // A column that says nothing in this table is left out.
-  const columns = header.map((_, column) => column).filter((column) => column < 3 || cells.some((cell) => cell[column] !== ''));
-  const widths = header.map((head, column) => Math.max(head.length, ...cells.map((cell) => cell[column]!.length)));
+  const columns = header
+    .map((_, column) => column)
+    .filter((column) => column < 3 || cells.some((cell) => cell[column] !== ''));
+  const widths = header.map((head, column) =>
+    Math.max(head.length, ...cells.map((cell) => cell[column].length)),
+  );
   const line = (cell: string[]) =>
     columns
-      .map((i) => (i < 2 ? cell[i]!.padEnd(widths[i]!) : cell[i]!.padStart(widths[i]!)))
+      .map((i) => (i < 2 ? cell[i].padEnd(widths[i]) : cell[i].padStart(widths[i])))
       .join('  ')
       .trimEnd();
-  return [title, ...(note ? [note] : []), line(header), ...cells.map(line), ...goals.map(formatGoal)].join('\n');
+  return [
+    title,
+    ...(note ? [note] : []),
+    line(header),
+    ...cells.map(line),
+    ...goals.map(formatGoal),
+  ].join('\n');
 }

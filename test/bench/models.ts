@@ -11,16 +11,27 @@ const sizes = {
   small: { dim: 256, heads: 4, selfHeads: 4, windowSize: 256 },
   large: { dim: 1024, heads: 16, selfHeads: 4, windowSize: 1024 },
 };
-export function configsFor({ large = false }: Partial<Setting>): Readonly<Record<string, ModelConfig>> {
+export function configsFor({
+  large = false,
+}: Partial<Setting>): Readonly<Record<string, ModelConfig>> {
   const { dim, heads, selfHeads, windowSize } = sizes[large ? 'large' : 'small'];
   const common = { vocabSize: 256, dim, heads, kvHeads: heads };
   // The paper's FFN widths, 8/3 dim against 3 dim: with them both models have about as many weights.
   const yoco = { ...common, ffnDim: 3 * dim, selfHeads, selfLayers: 4, crossLayers: 4 };
   return {
     [GATED]: yocoConfig(yoco),
-    [TRANSFORMER]: transformerConfig({ ...common, ffnDim: 16 * Math.round(dim / 6), headDim: dim / heads, layers: 8 }),
+    [TRANSFORMER]: transformerConfig({
+      ...common,
+      ffnDim: 16 * Math.round(dim / 6),
+      headDim: dim / heads,
+      layers: 8,
+    }),
     'YOCO, fixed retention': yocoConfig({ ...yoco, selfDecoder: 'retention' }),
-    [`YOCO, window of ${windowSize}`]: yocoConfig({ ...yoco, selfDecoder: 'sliding-window', windowSize }),
+    [`YOCO, window of ${windowSize}`]: yocoConfig({
+      ...yoco,
+      selfDecoder: 'sliding-window',
+      windowSize,
+    }),
   };
 }
 /** How long a prompt: what a processor reads in minutes, what a card does. */
@@ -34,7 +45,12 @@ export const CEILING = 'ceiling: a plain product';
 export function ceiling({ large = false }: Partial<Setting> = {}): Rival & { dispose: () => void } {
   const { dim } = sizes[large ? 'large' : 'small'];
   const [a, b] = [normal<tf.Tensor2D>(90, [2048, dim]), normal<tf.Tensor2D>(91, [dim, 3 * dim])];
-  return { name: CEILING, run: () => tf.matMul(a, b), flops: 2 * 2048 * dim * 3 * dim, dispose: () => tf.dispose([a, b]) };
+  return {
+    name: CEILING,
+    run: () => tf.matMul(a, b),
+    flops: 2 * 2048 * dim * 3 * dim,
+    dispose: () => tf.dispose([a, b]),
+  };
 }
 
 /** Token ids without a pattern that a cache could use. */

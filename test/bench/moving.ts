@@ -1,6 +1,6 @@
 /** Operations that only move numbers: what a slice, a look-up, a rotary pair, a repeated head cost. */
 import * as tf from '@tensorflow/tfjs';
-import { withStockKernels } from '../../src/engine/replace-kernel';
+import { withStockKernels } from '../../src/support/backends/patches/replace-kernel';
 import { normal } from './inputs';
 import type { Row, Table } from './measure';
 
@@ -21,7 +21,10 @@ export const movingTable: Table = {
   title: 'Moving numbers',
   note: 'Stock copies a whole tensor to slice it, and pays a call for each short run of neighbours.',
   rows: () => [
-    () => moving('slice of one chunk of 64', [1, 4096, 4, 64], (x) => x.slice([0, 2048, 0, 0], [1, 64, 4, 64])),
+    () =>
+      moving('slice of one chunk of 64', [1, 4096, 4, 64], (x) =>
+        x.slice([0, 2048, 0, 0], [1, 64, 4, 64]),
+      ),
     () => moving('split into chunks of 64', [1, 4096, 256], (x) => tf.split(x, 64, 1)),
     () => moving('transpose a matrix', [2048, 256], (x) => x.transpose()),
     () => moving('transpose a batch', [8, 1024, 64], (x) => x.transpose([0, 2, 1])),

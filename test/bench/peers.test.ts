@@ -4,7 +4,9 @@ import { Peer } from './peers/process';
 
 it('an interpreter that is not there, and one that ends, are errors that say so', async () => {
   const absent = new Peer('/nowhere/python');
-  await expect(absent.ask({ do: 'version' })).rejects.toThrow(/PyTorch could not be started: .*ENOENT/);
+  await expect(absent.ask({ do: 'version' })).rejects.toThrow(
+    /PyTorch could not be started: .*ENOENT/,
+  );
   await expect(absent.ask({ do: 'version' })).rejects.toThrow(/could not be started/);
   // Node reads the Python file as JavaScript, and gives up.
   const ends = new Peer(process.execPath);

@@ -12,14 +12,20 @@ import { CEILING, ceiling, configsFor, count, GATED, ids, lengthsFor, TRANSFORME
 
 const ratioOfOperations = (tokens: number, setting: Partial<Setting> = {}): number => {
   const configs = configsFor(setting);
-  return prefillFlops(configs[TRANSFORMER]!, tokens).needed / prefillFlops(configs[GATED]!, tokens).needed;
+  return (
+    prefillFlops(configs[TRANSFORMER], tokens).needed / prefillFlops(configs[GATED], tokens).needed
+  );
 };
 const label = (tokens: number, setting: Partial<Setting> = {}): string =>
   `${setting.large ? 'width 1024, ' : ''}${count(tokens)} tokens (operations × ${ratioOfOperations(tokens, setting).toFixed(2)})`;
 
 function prefill(tokens: number, setting: Setting): Row {
   const prompt = ids(1, tokens);
-  const models = Object.entries(configsFor(setting)).map(([name, config]) => ({ name, config, model: createModel(config) }));
+  const models = Object.entries(configsFor(setting)).map(([name, config]) => ({
+    name,
+    config,
+    model: createModel(config),
+  }));
   const product = ceiling(setting);
   return {
     name: label(tokens, setting),
@@ -76,7 +82,8 @@ export const prefillTable: Table = {
     ...promised.map(
       ([tokens]): Goal => ({
         says: `${count(tokens)} tokens: ratio of times / ratio of operations, 0.8 to 1.25`,
-        value: (ms) => ms(label(tokens), TRANSFORMER) / ms(label(tokens), GATED) / ratioOfOperations(tokens),
+        value: (ms) =>
+          ms(label(tokens), TRANSFORMER) / ms(label(tokens), GATED) / ratioOfOperations(tokens),
         atLeast: 0.8,
         atMost: 1.25,
       }),

@@ -5,8 +5,8 @@
  * products. All three compute the same numbers.
  */
 import * as tf from '@tensorflow/tfjs';
-import { SeededRandom } from '../../src/engine/random';
 import { forms, type RetentionFormName, type RetentionInputs } from '../../src/retention/index';
+import { SeededRandom } from '../../src/tensor/random';
 import type { Rival, Row, Table } from './measure';
 
 const HEADS = 4;
@@ -21,13 +21,27 @@ const CHUNKS = [16, 32, 64, 128, 256, 512];
 
 function draw(N: number): RetentionInputs {
   const random = new SeededRandom(1);
-  const four = (): tf.Tensor4D => tf.tensor4d(random.normals(HEADS * N * HEAD_DIM), [1, HEADS, N, HEAD_DIM]);
-  return { q: four(), k: four(), v: four(), logDecay: tf.tensor3d(random.uniforms(HEADS * N, -0.1, 0), [1, HEADS, N]) };
+  const four = (): tf.Tensor4D =>
+    tf.tensor4d(random.normals(HEADS * N * HEAD_DIM), [1, HEADS, N, HEAD_DIM]);
+  return {
+    q: four(),
+    k: four(),
+    v: four(),
+    logDecay: tf.tensor3d(random.uniforms(HEADS * N, -0.1, 0), [1, HEADS, N]),
+  };
 }
 /** One run of a form: the output, or also the gradient of its sum by all four inputs. */
-function work(form: RetentionFormName, { q, k, v, logDecay }: RetentionInputs, back: boolean, chunkSize?: number): () => unknown {
+function work(
+  form: RetentionFormName,
+  { q, k, v, logDecay }: RetentionInputs,
+  back: boolean,
+  chunkSize?: number,
+): () => unknown {
   const run = (...[Q, K, V, G]: tf.Tensor[]) =>
-    forms[form]({ q: Q as tf.Tensor4D, k: K as tf.Tensor4D, v: V as tf.Tensor4D, logDecay: G as tf.Tensor3D }, { chunkSize }).output;
+    forms[form](
+      { q: Q as tf.Tensor4D, k: K as tf.Tensor4D, v: V as tf.Tensor4D, logDecay: G as tf.Tensor3D },
+      { chunkSize },
+    ).output;
   const gradients = tf.grads((...inputs: tf.Tensor[]) => run(...inputs).sum());
   return () => (back ? gradients([q, k, v, logDecay]) : run(q, k, v, logDecay));
 }
@@ -39,13 +53,29 @@ function againstLength(tokens: number, back: boolean): Row {
   const longest = LONGEST[back ? 'both' : 'forward'];
   const rivals = (['chunkwise', 'parallel', 'recurrent'] as const)
     .filter((form) => tokens <= longest[form])
-    .map((form): Rival => ({ name: form, run: work(form, inputs, back), tokens, watchMemory: true }));
-  return { name: (back ? both : forward)(tokens), rivals, dispose: () => tf.dispose(Object.values(inputs)) };
+    .map(
+      (form): Rival => ({ name: form, run: work(form, inputs, back), tokens, watchMemory: true }),
+    );
+  return {
+    name: (back ? both : forward)(tokens),
+    rivals,
+    dispose: () => tf.dispose(Object.values(inputs)),
+  };
 }
 function bestChunk(tokens: number, back: boolean): Row {
   const inputs = draw(tokens);
-  const rivals = CHUNKS.map((size): Rival => ({ name: `chunks of ${size}`, run: work('chunkwise', inputs, back, size), tokens }));
-  return { name: `${(back ? both : forward)(tokens)}, by chunk`, rivals, dispose: () => tf.dispose(Object.values(inputs)) };
+  const rivals = CHUNKS.map(
+    (size): Rival => ({
+      name: `chunks of ${size}`,
+      run: work('chunkwise', inputs, back, size),
+      tokens,
+    }),
+  );
+  return {
+    name: `${(back ? both : forward)(tokens)}, by chunk`,
+    rivals,
+    dispose: () => tf.dispose(Object.values(inputs)),
+  };
 }
 
 export const retentionTable: Table = {

@@ -28,11 +28,17 @@ function steps(): Row {
     const model = createModel(config);
     const optimizer = new AdamW(model.parameters, { beta1: 0.9, beta2: 0.95, weightDecay: 0.1 });
     const run = () => {
-      const { gradients } = lossAndGradients(model.parameters, () => crossEntropy(model.logits(inputs), targets));
+      const { gradients } = lossAndGradients(model.parameters, () =>
+        crossEntropy(model.logits(inputs), targets),
+      );
       optimizer.update(clipByGlobalNorm(gradients, 1).gradients, 1e-4);
     };
     const flops = trainingFlops(config, CONTEXT, { batch: BATCH }).computed;
-    return { model, optimizer, rival: { name, run, flops, tokens: BATCH * CONTEXT, watchMemory: true } satisfies Rival };
+    return {
+      model,
+      optimizer,
+      rival: { name, run, flops, tokens: BATCH * CONTEXT, watchMemory: true } satisfies Rival,
+    };
   });
   return {
     name: label,

@@ -3,7 +3,11 @@ import fc from 'fast-check';
 import { type ModelConfig, transformerConfig, yocoConfig } from '../../src/models/config';
 
 const heads = fc.constantFrom<[number, number][]>([4, 4], [4, 2], [4, 1], [2, 1]);
-const common = fc.record({ vocabSize: fc.integer({ min: 2, max: 40 }), ffnDim: fc.integer({ min: 1, max: 40 }), tiedEmbeddings: fc.boolean() });
+const common = fc.record({
+  vocabSize: fc.integer({ min: 2, max: 40 }),
+  ffnDim: fc.integer({ min: 1, max: 40 }),
+  tiedEmbeddings: fc.boolean(),
+});
 
 export const transformers: fc.Arbitrary<ModelConfig> = fc
   .record({
@@ -14,7 +18,9 @@ export const transformers: fc.Arbitrary<ModelConfig> = fc
     layers: fc.integer({ min: 1, max: 3 }),
     windowSize: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
   })
-  .map(({ common, heads: [h, kv], ...rest }) => transformerConfig({ ...common, ...rest, heads: h, kvHeads: kv }));
+  .map(({ common, heads: [h, kv], ...rest }) =>
+    transformerConfig({ ...common, ...rest, heads: h, kvHeads: kv }),
+  );
 
 export const yocos: fc.Arbitrary<ModelConfig> = fc
   .record({
@@ -23,16 +29,28 @@ export const yocos: fc.Arbitrary<ModelConfig> = fc
     dim: fc.constantFrom(8, 16, 24),
     selfHeads: fc.constantFrom(1, 2, 4),
     layers: fc.constantFrom<[number, number][]>([2, 2], [1, 0], [0, 2], [3, 1], [1, 2]),
-    selfDecoder: fc.constantFrom('gated-retention' as const, 'retention' as const, 'sliding-window' as const),
+    selfDecoder: fc.constantFrom(
+      'gated-retention' as const,
+      'retention' as const,
+      'sliding-window' as const,
+    ),
     windowSize: fc.integer({ min: 1, max: 9 }),
     chunkSize: fc.integer({ min: 1, max: 9 }),
   })
-  .map(({ common, heads: [h, kv], layers: [selfLayers, crossLayers], selfDecoder, windowSize, ...rest }) =>
-    yocoConfig({
-      ...common,
-      ...rest,
-      ...{ heads: h, kvHeads: kv, selfLayers, crossLayers, selfDecoder },
-      windowSize: selfDecoder === 'sliding-window' ? windowSize : undefined,
-    }),
+  .map(
+    ({
+      common,
+      heads: [h, kv],
+      layers: [selfLayers, crossLayers],
+      selfDecoder,
+      windowSize,
+      ...rest
+    }) =>
+      yocoConfig({
+        ...common,
+        ...rest,
+        ...{ heads: h, kvHeads: kv, selfLayers, crossLayers, selfDecoder },
+        windowSize: selfDecoder === 'sliding-window' ? windowSize : undefined,
+      }),
   );
 export const configs = fc.oneof(transformers, yocos);

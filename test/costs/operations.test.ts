@@ -3,16 +3,17 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { visibleKeys } from '../../src/attention/definition';
-import { countOperations } from '../../src/costs/counted';
+import { countOperations } from '../../src/costs/flop-counter';
 import { decodeFlops, forwardFlops, prefillFlops, trainingFlops } from '../../src/costs/operations';
 import type { ModelConfig } from '../../src/models/config';
 import { createModel } from '../../src/models/create-model';
 import { preset } from '../../src/models/presets';
-import { useTestEngine } from '../support';
+import { useTestEngine } from '../helpers';
 import { configs } from './configs';
 
 beforeAll(useTestEngine);
-const ids = (batch: number, tokens: number): number[][] => Array.from({ length: batch }, () => new Array(tokens).fill(1));
+const ids = (batch: number, tokens: number): number[][] =>
+  Array.from({ length: batch }, () => new Array(tokens).fill(1));
 
 /** Prefill and one step, counted. */
 function counted(
@@ -53,7 +54,9 @@ describe('operations', () => {
   it('bands: a prompt longer than one band computes less than the square, and more than the triangle', () => {
     const config = preset('tiny-transformer');
     const tokens = 600; // bands of 256
-    expect(prefillFlops(config, tokens).computed).toBe(counted(config, 1, tokens, { pieceSize: 4096, earlyExit: true }).prefill);
+    expect(prefillFlops(config, tokens).computed).toBe(
+      counted(config, 1, tokens, { pieceSize: 4096, earlyExit: true }).prefill,
+    );
     const { needed, computed } = prefillFlops(config, tokens).parts.attention;
     const perPair = 4 * 4 * 8 * 4; // 2 + 2 per feature, 8 features, 4 heads, 4 layers
     expect(needed).toBe((perPair * tokens * (tokens + 1)) / 2);
@@ -62,15 +65,23 @@ describe('operations', () => {
   });
 
   it('training: forward and backward, for any kind', () => {
-    const cases = fc.record({ config: configs, batch: fc.integer({ min: 1, max: 2 }), tokens: fc.integer({ min: 2, max: 20 }) });
+    const cases = fc.record({
+      config: configs,
+      batch: fc.integer({ min: 1, max: 2 }),
+      tokens: fc.integer({ min: 2, max: 20 }),
+    });
     fc.assert(
       fc.property(cases, ({ config, batch, tokens }) => {
         const model = createModel(config);
-        const { flops, result } = countOperations(() => tf.variableGrads(() => model.logits(ids(batch, tokens)).sum()));
+        const { flops, result } = countOperations(() =>
+          tf.variableGrads(() => model.logits(ids(batch, tokens)).sum()),
+        );
         tf.dispose([result.value, result.grads]);
         model.dispose();
         expect(trainingFlops(config, tokens, { batch }).computed).toBe(flops);
-        expect(trainingFlops(config, tokens, { batch }).needed).toBe(3 * forwardFlops(config, tokens, { batch }).needed);
+        expect(trainingFlops(config, tokens, { batch }).needed).toBe(
+          3 * forwardFlops(config, tokens, { batch }).needed,
+        );
       }),
       { numRuns: 40 },
     );
@@ -86,11 +97,12 @@ describe('operations', () => {
       fc.property(cases, ({ tokens, before, windowSize }) => {
         const config = { ...preset('tiny-transformer'), windowSize } as ModelConfig;
         const M = Math.min(before, (windowSize ?? Infinity) - 1) + tokens;
-        const pairs = Array.from({ length: tokens }, (_, i) => visibleKeys(i, tokens, M, { windowSize })).reduce(
-          (sum, [first, end]) => sum + end - first,
-          0,
+        const pairs = Array.from({ length: tokens }, (_, i) =>
+          visibleKeys(i, tokens, M, { windowSize }),
+        ).reduce((sum, [first, end]) => sum + end - first, 0);
+        expect(prefillFlops(config, tokens, { before }).parts.attention.needed).toBe(
+          4 * 4 * 8 * 4 * pairs,
         );
-        expect(prefillFlops(config, tokens, { before }).parts.attention.needed).toBe(4 * 4 * 8 * 4 * pairs);
       }),
     );
   });
@@ -105,7 +117,8 @@ describe('operations', () => {
   });
 
   it('the exit halves the layer work, and retention makes the rest linear', () => {
-    const yoco = (tokens: number, earlyExit: boolean) => prefillFlops(preset('tiny-yoco'), tokens, { earlyExit }).needed;
+    const yoco = (tokens: number, earlyExit: boolean) =>
+      prefillFlops(preset('tiny-yoco'), tokens, { earlyExit }).needed;
     expect(yoco(8192, true) / yoco(4096, true)).toBeCloseTo(2, 2);
     expect(yoco(8192, false) / yoco(4096, false)).toBeGreaterThan(3);
   });
@@ -125,7 +138,10 @@ describe('can it fail?', () => {
     const a = tf.ones([2, 3, 5, 4]);
     const b = tf.ones([7, 4]);
     const { flops, products } = countOperations(() =>
-      tf.tidy(() => void [tf.matMul(a, tf.ones([2, 3, 4, 6])), tf.matMul(a.reshape([30, 4]), b, false, true)]),
+      tf.tidy(
+        () =>
+          void [tf.matMul(a, tf.ones([2, 3, 4, 6])), tf.matMul(a.reshape([30, 4]), b, false, true)],
+      ),
     );
     expect([flops, products]).toEqual([2 * 2 * 3 * 5 * 4 * 6 + 2 * 30 * 4 * 7, 2]);
     expect(() =>
@@ -135,9 +151,11 @@ describe('can it fail?', () => {
     ).toThrow('halfway');
     expect(tf.getKernel('BatchMatMul', tf.getBackend())).toEqual(before);
     if (tf.getKernel('Conv2D', tf.getBackend()))
-      expect(() => countOperations(() => tf.conv2d(tf.ones([1, 2, 2, 1]) as tf.Tensor4D, tf.ones([1, 1, 1, 1]), 1, 'valid'))).toThrow(
-        /runs Conv2D, which is not counted/,
-      );
+      expect(() =>
+        countOperations(() =>
+          tf.conv2d(tf.ones([1, 2, 2, 1]) as tf.Tensor4D, tf.ones([1, 1, 1, 1]), 1, 'valid'),
+        ),
+      ).toThrow(/runs Conv2D, which is not counted/);
     tf.dispose([a, b]);
   });
 });

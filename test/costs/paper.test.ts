@@ -21,21 +21,25 @@ const bf16 = { bytesPerValue: 2 };
 describe('YOCO-3B', () => {
   it('2.83 B parameters without embeddings, 6.9 GB of weights with them', () => {
     const { parts, total } = parameterCount(preset('yoco-3B'));
-    expect((total - parts.embedding! - parts.head!) / 1e9).toBeCloseTo(2.829, 3);
+    expect((total - parts.embedding - parts.head) / 1e9).toBeCloseTo(2.829, 3);
     expect((2 * total) / GB).toBeCloseTo(6.89, 2);
   });
   it('4 KiB a token, 4 GiB at a million, against 104 GiB', () => {
     const yoco = cacheBytes(preset('yoco-3B'), { tokens: million, ...bf16 });
-    expect(yoco.parts.cross! / million).toBe(4096);
-    expect(yoco.parts.cross! / GiB).toBe(4);
-    expect(cacheBytes(preset('transformer-3B'), { tokens: million, ...bf16 }).total / GiB).toBe(104);
+    expect(yoco.parts.cross / million).toBe(4096);
+    expect(yoco.parts.cross / GiB).toBe(4);
+    expect(cacheBytes(preset('transformer-3B'), { tokens: million, ...bf16 }).total / GiB).toBe(
+      104,
+    );
   });
   it('states of 10.2 MB whatever N; a window of 1024 with full heads would need 164 MB', () => {
     const states = (name: string, tokens: number, windowSize?: number) => {
       const config = preset(name);
-      const shape = windowSize ? yocoConfig({ ...config, selfDecoder: 'sliding-window', windowSize } as never) : config;
+      const shape = windowSize
+        ? yocoConfig({ ...config, selfDecoder: 'sliding-window', windowSize } as never)
+        : config;
       const { total, parts } = cacheBytes(shape, { tokens, ...bf16 });
-      return (total - parts.cross!) / 1e6;
+      return (total - parts.cross) / 1e6;
     };
     expect(states('yoco-3B', 10)).toBeCloseTo(10.2, 1);
     expect(states('yoco-3B', million)).toBe(states('yoco-3B', 10));
@@ -55,7 +59,9 @@ describe('YOCO-3B', () => {
   });
   it('total memory: within 30 % of the published ratios at every length, within 15 % from 128K on', () => {
     for (const { tokens, memoryRatio } of publishedProfile)
-      expect(Math.abs(profile3B(tokens).memoryRatio / memoryRatio - 1)).toBeLessThan(tokens < 2 ** 17 ? 0.3 : 0.15);
+      expect(Math.abs(profile3B(tokens).memoryRatio / memoryRatio - 1)).toBeLessThan(
+        tokens < 2 ** 17 ? 0.3 : 0.15,
+      );
   });
   it('prefill: the ratio of operations is the published ratio of times within 13 %, up to 512K; at 1M it is not', () => {
     for (const { tokens, prefillRatio } of publishedProfile) {
@@ -95,8 +101,14 @@ it('figure 8 by size: the ratio is the number of layers, whatever the heads', ()
     expect((layers * perToken) / perToken).toBe(layers);
     const shape = { vocabSize: 8, dim: 64, ffnDim: 8, heads: 8, kvHeads: 8 };
     const tokens = 2 ** 24;
-    const yoco = cacheBytes(yocoConfig({ ...shape, selfHeads: 8, selfLayers: layers / 2, crossLayers: layers / 2 }), { tokens });
-    const transformer = cacheBytes({ ...preset('tiny-transformer'), ...shape, layers, headDim: 8 } as never, { tokens });
+    const yoco = cacheBytes(
+      yocoConfig({ ...shape, selfHeads: 8, selfLayers: layers / 2, crossLayers: layers / 2 }),
+      { tokens },
+    );
+    const transformer = cacheBytes(
+      { ...preset('tiny-transformer'), ...shape, layers, headDim: 8 } as never,
+      { tokens },
+    );
     expect(transformer.total / yoco.total).toBeCloseTo(layers, 2);
   }
 });

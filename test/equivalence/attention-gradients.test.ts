@@ -1,11 +1,30 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  type AttentionInputs,
+  type AttentionOptions,
+  softmaxAttention,
+} from '../../src/attention/blocked-attention';
 import type { AttentionRule } from '../../src/attention/definition';
-import { type AttentionInputs, type AttentionOptions, softmaxAttention } from '../../src/attention/softmax-attention';
-import { peakOf } from '../../src/engine/ledger';
-import { type Drawn, drawInputs, inFloat64, rules, sizes, small } from '../attention/attention-inputs';
-import { expectClose, leakedBy, normal, SeededRandom, type Tolerance, useTestEngine, viewsCount } from '../support';
+import { peakOf } from '../../src/tensor/ledger';
+import {
+  type Drawn,
+  drawInputs,
+  inFloat64,
+  rules,
+  sizes,
+  small,
+} from '../attention/attention-inputs';
+import {
+  expectClose,
+  leakedBy,
+  normal,
+  SeededRandom,
+  type Tolerance,
+  useTestEngine,
+  viewsCount,
+} from '../helpers';
 
 beforeAll(useTestEngine);
 /** float32: 6e-7 of the largest gradient is the worst of 300 draws, on wasm and cpu. */
@@ -15,9 +34,13 @@ const asList = ({ q, k, v }: AttentionInputs): tf.Tensor[] => [q, k, v];
 const fromList = ([q, k, v]: tf.Tensor[]): AttentionInputs => ({ q, k, v }) as AttentionInputs;
 
 /** What arrives from above: a weight of its own for each number of the output. */
-const arriving = ({ q, v }: AttentionInputs): tf.Tensor4D => normal(new SeededRandom(77), [q.shape[0], q.shape[1], q.shape[2], v.shape[3]]);
+const arriving = ({ q, v }: AttentionInputs): tf.Tensor4D =>
+  normal(new SeededRandom(77), [q.shape[0], q.shape[1], q.shape[2], v.shape[3]]);
 const gradients = (inputs: AttentionInputs, options: AttentionOptions): tf.Tensor[] =>
-  tf.grads((...given: tf.Tensor[]) => softmaxAttention(fromList(given), options))(asList(inputs), arriving(inputs));
+  tf.grads((...given: tf.Tensor[]) => softmaxAttention(fromList(given), options))(
+    asList(inputs),
+    arriving(inputs),
+  );
 
 /** The whole square at once, heads repeated, from TensorFlow.js' own operations: its gradient is the engine's, not ours. */
 function inOnePiece({ q, k, v }: AttentionInputs): tf.Tensor4D {
@@ -29,7 +52,11 @@ function inOnePiece({ q, k, v }: AttentionInputs): tf.Tensor4D {
       .mul(tf.ones([1, 1, 1, H / Hkv, 1]))
       .reshape<tf.Tensor4D>([B, M, H, -1])
       .transpose<tf.Tensor4D>([0, 2, 1, 3]);
-  const hidden = tf.tensor2d(Array.from({ length: N }, (_, n) => Array.from({ length: M }, (_, m) => (m <= n + M - N ? 0 : -1e30))));
+  const hidden = tf.tensor2d(
+    Array.from({ length: N }, (_, n) =>
+      Array.from({ length: M }, (_, m) => (m <= n + M - N ? 0 : -1e30)),
+    ),
+  );
   const scores = tf.matMul(q.transpose([0, 2, 1, 3]), repeat(k), false, true).mul(D ** -0.5);
   return tf.softmax(scores.add(hidden)).matMul(repeat(v)).transpose([0, 2, 1, 3]);
 }
@@ -38,7 +65,9 @@ function inOnePiece({ q, k, v }: AttentionInputs): tf.Tensor4D {
 function centralDifferences(inputs: AttentionInputs, rule: AttentionRule): number[][] {
   const weights = arriving(inputs).dataSync();
   const loss = (given: AttentionInputs) =>
-    (inFloat64(given, rule) as unknown as number[][]).flat(3 as 1).reduce((sum, y, i) => sum + y * weights[i]!, 0);
+    (inFloat64(given, rule) as unknown as number[][])
+      .flat(3 as 1)
+      .reduce((sum, y, i) => sum + y * weights[i], 0);
   const step = 1e-5;
   return names.map((name) => {
     const x = inputs[name];
@@ -46,15 +75,29 @@ function centralDifferences(inputs: AttentionInputs, rule: AttentionRule): numbe
     // The loops take anything with a shape and an arraySync: numbers that a float32 tensor would round away.
     const shifted = (i: number, by: number): number => {
       let at = -1;
-      const moved = values.map((a) => a.map((b) => b.map((c) => c.map((number) => (++at === i ? number + by : number)))));
-      return loss({ ...inputs, [name]: { shape: x.shape, arraySync: () => moved } as unknown as tf.Tensor4D });
+      const moved = values.map((a) =>
+        a.map((b) => b.map((c) => c.map((number) => (++at === i ? number + by : number)))),
+      );
+      return loss({
+        ...inputs,
+        [name]: { shape: x.shape, arraySync: () => moved } as unknown as tf.Tensor4D,
+      });
     };
-    return Array.from({ length: x.size }, (_, i) => (shifted(i, step) - shifted(i, -step)) / (2 * step));
+    return Array.from(
+      { length: x.size },
+      (_, i) => (shifted(i, step) - shifted(i, -step)) / (2 * step),
+    );
   });
 }
 
 function expectAllClose(got: tf.Tensor[], want: (tf.Tensor | number[])[]): void {
-  for (const [i, name] of names.entries()) expectClose(want[i] instanceof tf.Tensor ? got[i]! : got[i]!.flatten(), want[i]!, tolerance, `d${name}`);
+  for (const [i, name] of names.entries())
+    expectClose(
+      want[i] instanceof tf.Tensor ? got[i] : got[i].flatten(),
+      want[i],
+      tolerance,
+      `d${name}`,
+    );
 }
 
 describe('the gradient that is computed band by band is that of the definition', () => {
@@ -65,18 +108,27 @@ describe('the gradient that is computed band by band is that of the definition',
     ['not causal', tiny, { causal: false }],
     ['a scale of its own', { ...tiny, G: 1 }, { scale: 1 }],
     ['one query', { ...tiny, B: 2, N: 1 }, {}],
-  ] as [string, Drawn, AttentionRule][])('%s, against central differences in float64', (_, drawn, rule) => {
-    tf.tidy(() => {
-      const inputs = drawInputs(drawn);
-      expectAllClose(gradients(inputs, { ...rule, blockSize: 3 }), centralDifferences(inputs, rule));
-    });
-  });
+  ] as [string, Drawn, AttentionRule][])(
+    '%s, against central differences in float64',
+    (_, drawn, rule) => {
+      tf.tidy(() => {
+        const inputs = drawInputs(drawn);
+        expectAllClose(
+          gradients(inputs, { ...rule, blockSize: 3 }),
+          centralDifferences(inputs, rule),
+        );
+      });
+    },
+  );
   it("is the engine's own gradient of the whole square, for any sizes and bands", () => {
     fc.assert(
       fc.property(sizes(11), fc.integer({ min: 1, max: 12 }), (drawn, blockSize) =>
         tf.tidy(() => {
           const inputs = drawInputs(drawn);
-          const want = tf.grads((...given: tf.Tensor[]) => inOnePiece(fromList(given)))(asList(inputs), arriving(inputs));
+          const want = tf.grads((...given: tf.Tensor[]) => inOnePiece(fromList(given)))(
+            asList(inputs),
+            arriving(inputs),
+          );
           expectAllClose(gradients(inputs, { blockSize }), want);
         }),
       ),
@@ -98,7 +150,8 @@ describe('the gradient that is computed band by band is that of the definition',
     tf.tidy(() => {
       const drawn = drawInputs(small);
       const inputs = { ...drawn, q: drawn.q.mul<tf.Tensor4D>(1000) };
-      for (const gradient of gradients(inputs, { windowSize: 3 })) expect(gradient.dataSync().every(Number.isFinite)).toBe(true);
+      for (const gradient of gradients(inputs, { windowSize: 3 }))
+        expect(gradient.dataSync().every(Number.isFinite)).toBe(true);
     });
   });
   it.each([

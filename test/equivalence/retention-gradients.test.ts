@@ -2,10 +2,25 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { recurrenceByDefinition } from '../../src/retention/definition';
-import { chunkwiseAsPrinted, maskingAfterExp } from '../../src/retention/famous-mistakes';
-import { forms, parallelRetention, type RetentionForm, recurrentRetention } from '../../src/retention/index';
-import { asList, type DrawnInputs, drawInputs, gradients, lossWeights, names, perHead, sizes, small } from '../retention/retention-inputs';
-import { expectClose, type Tolerance, useTestEngine } from '../support';
+import {
+  forms,
+  parallelRetention,
+  type RetentionForm,
+  recurrentRetention,
+} from '../../src/retention/index';
+import { chunkwiseAsPrinted, maskingAfterExp } from '../../src/retention/pitfalls';
+import { expectClose, type Tolerance, useTestEngine } from '../helpers';
+import {
+  asList,
+  type DrawnInputs,
+  drawInputs,
+  gradients,
+  lossWeights,
+  names,
+  perHead,
+  sizes,
+  small,
+} from '../retention/retention-inputs';
 
 beforeAll(useTestEngine);
 /** float32: 6e-7 of the largest gradient is the worst of 500 draws, on wasm and cpu. */
@@ -36,7 +51,8 @@ describe('the gradients of the three forms are those of the definition', () => {
         tf.tidy(() => {
           const inputs = drawInputs(drawn);
           const want = gradients(recurrentRetention, inputs);
-          for (const form of [forms.parallel, forms.chunkwise]) expectAllClose(gradients(form, inputs, chunkSize), want, form.name);
+          for (const form of [forms.parallel, forms.chunkwise])
+            expectAllClose(gradients(form, inputs, chunkSize), want, form.name);
         }),
       ),
       { numRuns: 30 },
@@ -46,7 +62,9 @@ describe('the gradients of the three forms are those of the definition', () => {
     tf.tidy(() => {
       const inputs = drawInputs(small);
       const want = gradients(recurrentRetention, inputs);
-      expect(() => expectAllClose(gradients(chunkwiseAsPrinted, inputs, 4), want, 'as printed')).toThrow(/worst error/);
+      expect(() =>
+        expectAllClose(gradients(chunkwiseAsPrinted, inputs, 4), want, 'as printed'),
+      ).toThrow(/worst error/);
     });
   });
 });
@@ -79,7 +97,9 @@ describe('gradients stay finite and right where exponentials are tempted to over
       const strong = tf.fill([1, 1, 100], -8) as tf.Tensor3D;
       const late = tf.grad((logDecay) => maskingAfterExp(logDecay as tf.Tensor3D).sum())(strong);
       expect(late.dataSync().some(Number.isNaN)).toBe(true);
-      const early = tf.grad((logDecay) => parallelRetention({ ...inputs, logDecay: logDecay as tf.Tensor3D }).output.sum())(strong);
+      const early = tf.grad((logDecay) =>
+        parallelRetention({ ...inputs, logDecay: logDecay as tf.Tensor3D }).output.sum(),
+      )(strong);
       expect(early.dataSync().every(Number.isFinite)).toBe(true);
     });
   });
@@ -87,7 +107,7 @@ describe('gradients stay finite and right where exponentials are tempted to over
 
 function expectAllClose(got: tf.Tensor[], want: (tf.Tensor | number[])[], what: string): void {
   expect(got.length).toBe(want.length);
-  for (const [i, g] of got.entries()) expectClose(g, want[i]!, tolerance, `${what} d${names[i]}`);
+  for (const [i, g] of got.entries()) expectClose(g, want[i], tolerance, `${what} d${names[i]}`);
 }
 
 /** (loss(x + h) − loss(x − h)) / 2h for every input number, all in float64: off by about h² = 1e-10. */
@@ -95,16 +115,17 @@ function centralDifferences(inputs: DrawnInputs): number[][] {
   const { a, b } = lossWeights(inputs);
   const [A, S] = [a.arraySync(), b.arraySync()];
   const heads = perHead(inputs);
-  const weighted = (x: number[][], w: number[][]) => x.reduce((sum, row, i) => sum + row.reduce((s, value, j) => s + value * w[i]![j]!, 0), 0);
+  const weighted = (x: number[][], w: number[][]) =>
+    x.reduce((sum, row, i) => sum + row.reduce((s, value, j) => s + value * w[i][j], 0), 0);
   return asList(inputs).map((_, which) =>
     heads.flatMap((row, h0) =>
       row.flatMap((head, h1) => {
         const loss = () => {
           const { output, state } = recurrenceByDefinition(head, head.initialState);
-          return weighted(output, A[h0]![h1]!) + weighted(state, S[h0]![h1]!);
+          return weighted(output, A[h0][h1]) + weighted(state, S[h0][h1]);
         };
         const slope = (list: number[], i: number) => {
-          const [x, step] = [list[i]!, 1e-5];
+          const [x, step] = [list[i], 1e-5];
           list[i] = x + step;
           const above = loss();
           list[i] = x - step;
@@ -112,7 +133,7 @@ function centralDifferences(inputs: DrawnInputs): number[][] {
           list[i] = x;
           return (above - below) / (2 * step);
         };
-        const input = [head.q, head.k, head.v, [head.logDecay], head.initialState ?? []][which]!;
+        const input = [head.q, head.k, head.v, [head.logDecay], head.initialState ?? []][which];
         return input.flatMap((list) => list.map((_, i) => slope(list, i)));
       }),
     ),

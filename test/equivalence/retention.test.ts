@@ -1,12 +1,29 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { rmsNorm } from '../../src/blocks/rms-norm';
+import { rmsNorm } from '../../src/layers/rms-norm';
 import { byDefinition } from '../../src/retention/definition';
-import { chunkwiseAsPrinted, chunkwiseForgettingTheState, chunkwiseNormalisedTwice } from '../../src/retention/famous-mistakes';
-import { chunkwiseRetention, forms, parallelRetention, type RetentionForm, recurrentRetention } from '../../src/retention/index';
-import { type DrawnInputs, drawInputs, inFloat64, perHead, sizes, small } from '../retention/retention-inputs';
-import { expectClose, leakedBy, type Tolerance, useTestEngine } from '../support';
+import {
+  chunkwiseRetention,
+  forms,
+  parallelRetention,
+  type RetentionForm,
+  recurrentRetention,
+} from '../../src/retention/index';
+import {
+  chunkwiseAsPrinted,
+  chunkwiseForgettingTheState,
+  chunkwiseNormalisedTwice,
+} from '../../src/retention/pitfalls';
+import { expectClose, leakedBy, type Tolerance, useTestEngine } from '../helpers';
+import {
+  type DrawnInputs,
+  drawInputs,
+  inFloat64,
+  perHead,
+  sizes,
+  small,
+} from '../retention/retention-inputs';
 
 beforeAll(useTestEngine);
 /** float32 on these sizes: 5e-7 of the largest number is the worst of 1500 draws, on wasm and cpu alike. */
@@ -15,36 +32,53 @@ const allForms = Object.entries(forms) as [string, RetentionForm][];
 const chunkSizes = fc.integer({ min: 1, max: 24 });
 
 describe('parallel, recurrent and chunkwise retention are one function', () => {
-  it.each(allForms)('%s is the definition, for any sizes, gates, carried state and chunk size, ragged or not', (name, form) => {
-    fc.assert(
-      fc.property(sizes(19), chunkSizes, (drawn, chunkSize) =>
-        tf.tidy(() => {
-          const inputs = drawInputs(drawn);
-          const want = inFloat64(inputs);
-          const got = form(inputs, { initialState: inputs.initialState, chunkSize });
-          expectClose(got.output, want.output, tolerance, `${name} output`);
-          expectClose(got.state, want.state, tolerance, `${name} state`);
-        }),
-      ),
-    );
-  });
+  it.each(allForms)(
+    '%s is the definition, for any sizes, gates, carried state and chunk size, ragged or not',
+    (name, form) => {
+      fc.assert(
+        fc.property(sizes(19), chunkSizes, (drawn, chunkSize) =>
+          tf.tidy(() => {
+            const inputs = drawInputs(drawn);
+            const want = inFloat64(inputs);
+            const got = form(inputs, { initialState: inputs.initialState, chunkSize });
+            expectClose(got.output, want.output, tolerance, `${name} output`);
+            expectClose(got.state, want.state, tolerance, `${name} state`);
+          }),
+        ),
+      );
+    },
+  );
 
-  it.each(allForms)('%s resumed from the state of the first part gives what the whole gives', (name, form) => {
-    fc.assert(
-      fc.property(sizes(19), chunkSizes, fc.nat(18), (drawn, chunkSize, cutAt) =>
-        tf.tidy(() => {
-          const inputs = drawInputs({ ...drawn, N: drawn.N + 1 });
-          const first = 1 + (cutAt % drawn.N);
-          const whole = form(inputs, { initialState: inputs.initialState, chunkSize });
-          const head = form(part(inputs, 0, first), { initialState: inputs.initialState, chunkSize });
-          const tail = form(part(inputs, first, drawn.N + 1 - first), { initialState: head.state, chunkSize });
-          expectClose(tf.concat([head.output, tail.output], 2), whole.output, tolerance, `${name} output`);
-          expectClose(tail.state, whole.state, tolerance, `${name} state`);
-        }),
-      ),
-      { numRuns: 50 },
-    );
-  });
+  it.each(allForms)(
+    '%s resumed from the state of the first part gives what the whole gives',
+    (name, form) => {
+      fc.assert(
+        fc.property(sizes(19), chunkSizes, fc.nat(18), (drawn, chunkSize, cutAt) =>
+          tf.tidy(() => {
+            const inputs = drawInputs({ ...drawn, N: drawn.N + 1 });
+            const first = 1 + (cutAt % drawn.N);
+            const whole = form(inputs, { initialState: inputs.initialState, chunkSize });
+            const head = form(part(inputs, 0, first), {
+              initialState: inputs.initialState,
+              chunkSize,
+            });
+            const tail = form(part(inputs, first, drawn.N + 1 - first), {
+              initialState: head.state,
+              chunkSize,
+            });
+            expectClose(
+              tf.concat([head.output, tail.output], 2),
+              whole.output,
+              tolerance,
+              `${name} output`,
+            );
+            expectClose(tail.state, whole.state, tolerance, `${name} state`);
+          }),
+        ),
+        { numRuns: 50 },
+      );
+    },
+  );
 
   it('after the norm too, where a small output counts as much as a large one', () => {
     // The norm lifts the smallest outputs by up to 1/√eps ≈ 300, and their rounding with them: 2.6e-5 is the worst of 1500 draws.
@@ -74,7 +108,8 @@ describe('parallel, recurrent and chunkwise retention are one function', () => {
           // in the last place: nothing once, 1.5e-5 and 4e-5 after 3000 gates of nearly 1 multiplied up. The chunkwise form
           // takes exp of sums instead, and stays with everyone else.
           const drift = { tensorflow: 2e-5, webgpu: 1e-4 }[tf.getBackend()];
-          const steady = form === recurrentRetention && drift ? { ...tolerance, ofLargest: drift } : tolerance;
+          const steady =
+            form === recurrentRetention && drift ? { ...tolerance, ofLargest: drift } : tolerance;
           // 1.1e-6 for the recurrent form and the weakest gates, where thousands of roundings add up; 3e-7 chunkwise.
           expectClose(got.output, want.output, steady, 'output');
           expectClose(got.state, want.state, steady, 'state');
@@ -109,7 +144,9 @@ describe('padding that holds nothing (k = v = 0) and forgets nothing (ln γ = 0)
       const { initialState } = inputs;
       const want = chunkwiseRetention(inputs, { initialState });
       const left = chunkwiseRetention(padded(inputs, 3, 0, -0.1), { initialState });
-      expect(() => expectClose(left.output.slice([0, 0, 3, 0]), want.output, tolerance)).toThrow(/worst error/);
+      expect(() => expectClose(left.output.slice([0, 0, 3, 0]), want.output, tolerance)).toThrow(
+        /worst error/,
+      );
       const right = chunkwiseRetention(padded(inputs, 0, 3, -0.1), { initialState });
       expectClose(right.output.slice([0, 0, 0, 0], [-1, -1, 9, -1]), want.output, tolerance);
       expect(() => expectClose(right.state, want.state, tolerance)).toThrow(/worst error/);
@@ -125,9 +162,11 @@ describe('can it fail? each of the famous mistakes is noticed', () => {
     tf.tidy(() => {
       const inputs = drawInputs(small);
       const { output } = parallelRetention(inputs);
-      const head = perHead(inputs)[0]![0]!;
+      const head = perHead(inputs)[0][0];
       expectClose(output, [[byDefinition(head)]], tolerance);
-      expect(() => expectClose(output, [[byDefinition(head, mistake)]], tolerance)).toThrow(/worst error/);
+      expect(() => expectClose(output, [[byDefinition(head, mistake)]], tolerance)).toThrow(
+        /worst error/,
+      );
     });
   });
 
@@ -138,7 +177,11 @@ describe('can it fail? each of the famous mistakes is noticed', () => {
     ['the newcomer written after it is read', readBeforeWriting],
     [
       'the newcomer fading before it is read',
-      (inputs, options) => recurrentRetention({ ...inputs, v: inputs.v.mul(inputs.logDecay.exp().expandDims(3)) }, options),
+      (inputs, options) =>
+        recurrentRetention(
+          { ...inputs, v: inputs.v.mul(inputs.logDecay.exp().expandDims(3)) },
+          options,
+        ),
     ],
     [
       'the state of the end faded once too often',
@@ -164,32 +207,49 @@ describe('can it fail? each of the famous mistakes is noticed', () => {
       const inputs = drawInputs({ ...small, gateLogit: 2 });
       const once = rmsNorm(chunkwiseRetention(inputs, { chunkSize: 4 }).output, 1e-5);
       const twice = rmsNorm(chunkwiseNormalisedTwice(inputs, { chunkSize: 4 }).output, 1e-5);
-      expect(() => expectClose(twice, once, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/);
+      expect(() => expectClose(twice, once, { ofLargest: 0.01, absolute: 0 })).toThrow(
+        /worst error/,
+      );
     });
   });
   it('one token per chunk hides the transposed D: a test needs ragged chunks of several tokens', () => {
     tf.tidy(() => {
       const inputs = drawInputs(small);
-      expectClose(chunkwiseAsPrinted(inputs, { chunkSize: 1 }).output, recurrentRetention(inputs).output, tolerance);
+      expectClose(
+        chunkwiseAsPrinted(inputs, { chunkSize: 1 }).output,
+        recurrentRetention(inputs).output,
+        tolerance,
+      );
     });
   });
 });
 
 describe('manners', () => {
-  it.each(allForms)('%s keeps nothing but its result, and allocates nothing before it refuses', (_, form) => {
-    const inputs = drawInputs({ ...small, carried: true });
-    const held = tf.memory().numTensors;
-    expect(leakedBy(() => ({ ...form(inputs, { initialState: inputs.initialState, chunkSize: 4 }) }))).toBe(0);
-    expect(() => form({ ...inputs, k: inputs.q.slice([0, 0, 0, 0], [-1, -1, 8, -1]) })).toThrow(/N is 9 in q, but 8 in k \[1,1,8,3\]/);
-    expect(tf.memory().numTensors).toBe(held + 1); // the slice above
-    expect(() => form({ ...inputs, logDecay: inputs.q as unknown as tf.Tensor3D })).toThrow(/logDecay has shape \[1,1,9,3\], but needs 3 axes/);
-    expect(() => form(inputs, { initialState: inputs.q })).toThrow(/initialState/);
-    expect(tf.memory().numTensors).toBe(held + 1);
-  });
+  it.each(allForms)(
+    '%s keeps nothing but its result, and allocates nothing before it refuses',
+    (_, form) => {
+      const inputs = drawInputs({ ...small, carried: true });
+      const held = tf.memory().numTensors;
+      expect(
+        leakedBy(() => ({ ...form(inputs, { initialState: inputs.initialState, chunkSize: 4 }) })),
+      ).toBe(0);
+      expect(() => form({ ...inputs, k: inputs.q.slice([0, 0, 0, 0], [-1, -1, 8, -1]) })).toThrow(
+        /N is 9 in q, but 8 in k \[1,1,8,3\]/,
+      );
+      expect(tf.memory().numTensors).toBe(held + 1); // the slice above
+      expect(() => form({ ...inputs, logDecay: inputs.q as unknown as tf.Tensor3D })).toThrow(
+        /logDecay has shape \[1,1,9,3\], but needs 3 axes/,
+      );
+      expect(() => form(inputs, { initialState: inputs.q })).toThrow(/initialState/);
+      expect(tf.memory().numTensors).toBe(held + 1);
+    },
+  );
   it('refuses a chunk size that is no count, and a text without tokens', () => {
     const inputs = drawInputs(small);
     for (const chunkSize of [0, -1, 2.5, Number.NaN])
-      expect(() => chunkwiseRetention(inputs, { chunkSize })).toThrow(/give a whole number of tokens/);
+      expect(() => chunkwiseRetention(inputs, { chunkSize })).toThrow(
+        /give a whole number of tokens/,
+      );
     const nothing = {
       ...inputs,
       q: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]),
@@ -197,7 +257,8 @@ describe('manners', () => {
       v: tf.zeros<tf.Rank.R4>([1, 1, 0, 2]),
       logDecay: tf.zeros<tf.Rank.R3>([1, 1, 0]),
     };
-    for (const [, form] of allForms) expect(() => form(nothing)).toThrow(/N is 0; give a whole number of tokens/);
+    for (const [, form] of allForms)
+      expect(() => form(nothing)).toThrow(/N is 0; give a whole number of tokens/);
   });
 });
 
@@ -205,7 +266,12 @@ function part({ q, k, v, logDecay }: DrawnInputs, start: number, n: number): Dra
   const cut = (x: tf.Tensor4D) => x.slice<tf.Tensor4D>([0, 0, start, 0], [-1, -1, n, -1]);
   return { q: cut(q), k: cut(k), v: cut(v), logDecay: logDecay.slice([0, 0, start], [-1, -1, n]) };
 }
-function padded({ q, k, v, logDecay }: DrawnInputs, left: number, right: number, padDecay: number): DrawnInputs {
+function padded(
+  { q, k, v, logDecay }: DrawnInputs,
+  left: number,
+  right: number,
+  padDecay: number,
+): DrawnInputs {
   const pad = (x: tf.Tensor4D, value: number) =>
     x.pad<tf.Tensor4D>(
       [
@@ -234,7 +300,10 @@ function padded({ q, k, v, logDecay }: DrawnInputs, left: number, right: number,
 function withoutMask(inputs: DrawnInputs): { output: tf.Tensor4D; state: tf.Tensor4D } {
   const g = tf.cumsum(inputs.logDecay, 2);
   const D = g.expandDims(3).sub(g.expandDims(2)).abs().neg().exp();
-  const output = tf.matMul<tf.Tensor4D>(tf.matMul(inputs.q, inputs.k, false, true).mul(D), inputs.v);
+  const output = tf.matMul<tf.Tensor4D>(
+    tf.matMul(inputs.q, inputs.k, false, true).mul(D),
+    inputs.v,
+  );
   return { output, state: recurrentRetention(inputs).state };
 }
 function readBeforeWriting(inputs: DrawnInputs): { output: tf.Tensor4D; state: tf.Tensor4D } {

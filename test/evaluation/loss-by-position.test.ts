@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { lossByPosition, overDoublingSpans } from '../../src/evaluation/loss-by-position';
 import { measureLoss } from '../../src/evaluation/perplexity';
 import type { LanguageModel, Tokens } from '../../src/models/language-model';
+import { expectClose, useTestEngine } from '../helpers';
 import { FadingModel } from '../inference/fading-model';
-import { expectClose, useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
 const text = Int32Array.from({ length: 31 }, (_, i) => (i * i + 3 * i) % 7);
@@ -17,8 +17,10 @@ function byLoops(model: LanguageModel, tokens: Int32Array, context: number, shif
     let sum = 0;
     for (let w = 0; w < windows; w++) {
       const read = [...tokens.slice(w * context, w * context + n + 1)];
-      const row = tf.tidy(() => model.logits([read]).arraySync())[0]!.at(-1)!;
-      sum += Math.log(row.reduce((total, x) => total + Math.exp(x), 0)) - row[tokens[w * context + n + shift]!]!;
+      const row = tf.tidy(() => model.logits([read]).arraySync())[0].at(-1)!;
+      sum +=
+        Math.log(row.reduce((total, x) => total + Math.exp(x), 0)) -
+        row[tokens[w * context + n + shift]];
     }
     return sum / windows;
   });
@@ -33,7 +35,10 @@ describe('the loss by position', () => {
     [30, 8],
   ])('in windows of %d, %d at a time, is what the loops give', async (context, batch) => {
     const model = new FadingModel();
-    expectClose(await lossByPosition(model, text, { context, batch }), byLoops(model, text, context));
+    expectClose(
+      await lossByPosition(model, text, { context, batch }),
+      byLoops(model, text, context),
+    );
     model.dispose();
   });
   it('can it fail? the token itself in the place of the next', async () => {
@@ -45,7 +50,10 @@ describe('the loss by position', () => {
   it('has the mean of all windows as its mean', async () => {
     const model = new FadingModel();
     const losses = await lossByPosition(model, text, { context: 5 });
-    expect(losses.reduce((sum, x) => sum + x, 0) / 5).toBeCloseTo((await measureLoss(model, text, { context: 5 })).loss, 5);
+    expect(losses.reduce((sum, x) => sum + x, 0) / 5).toBeCloseTo(
+      (await measureLoss(model, text, { context: 5 })).loss,
+      5,
+    );
     model.dispose();
   });
   it('falls at the place from which a model can know: here the token four back comes again', async () => {
@@ -53,9 +61,13 @@ describe('the loss by position', () => {
     /** Bets on the token of four places ago; before that place it knows nothing. */
     const logits = (tokens: Tokens): tf.Tensor3D =>
       tf.tensor3d(
-        (tokens as number[][]).map((row) => row.map((_, n) => Array.from({ length: 7 }, (_, v) => (n >= 3 && row[n - 3] === v ? sharp : 0)))),
+        (tokens as number[][]).map((row) =>
+          row.map((_, n) =>
+            Array.from({ length: 7 }, (_, v) => (n >= 3 && row[n - 3] === v ? sharp : 0)),
+          ),
+        ),
       );
-    const song = Int32Array.from({ length: 41 }, (_, i) => [3, 1, 4, 5][i % 4]!);
+    const song = Int32Array.from({ length: 41 }, (_, i) => [3, 1, 4, 5][i % 4]);
     const losses = await lossByPosition({ logits }, song, { context: 8 });
     expectClose(losses.slice(0, 3), [Math.log(7), Math.log(7), Math.log(7)]);
     expect(Math.max(...losses.slice(3))).toBeLessThan(1e-6);
@@ -70,9 +82,13 @@ describe('the loss by position', () => {
   });
   it('refuses a text without one window, and counts that are none', async () => {
     const model = new FadingModel();
-    await expect(lossByPosition(model, text, { context: 31 })).rejects.toThrow(/has 31 tokens, one window and the token after it take 32/);
+    await expect(lossByPosition(model, text, { context: 31 })).rejects.toThrow(
+      /has 31 tokens, one window and the token after it take 32/,
+    );
     await expect(lossByPosition(model, text, { context: 0 })).rejects.toThrow(/context is 0/);
-    await expect(lossByPosition(model, text, { context: 4, batch: 0.5 })).rejects.toThrow(/batch is 0.5/);
+    await expect(lossByPosition(model, text, { context: 4, batch: 0.5 })).rejects.toThrow(
+      /batch is 0.5/,
+    );
     model.dispose();
   });
 });

@@ -4,21 +4,25 @@ import { BigramModel } from '../../src/evaluation/bigram';
 import { measureLoss } from '../../src/evaluation/perplexity';
 import { seededStream } from '../../src/inference/seeded-stream';
 import type { LanguageModel } from '../../src/models/language-model';
+import { useTestEngine } from '../helpers';
 import { FadingModel } from '../inference/fading-model';
-import { useTestEngine } from '../support';
 
 beforeAll(useTestEngine);
 const text = Int32Array.from({ length: 23 }, (_, i) => (i * i + 3 * i) % 7);
 
 /** The definition, window by window in plain numbers: Σ ln Σ exp(logits) − logit of what came. */
-function byDefinition(model: LanguageModel, tokens: Int32Array, context: number): { nats: number; count: number } {
+function byDefinition(
+  model: LanguageModel,
+  tokens: Int32Array,
+  context: number,
+): { nats: number; count: number } {
   let nats = 0;
   let count = 0;
   for (let start = 0; start < tokens.length - 1; start += context) {
     const read = [...tokens.slice(start, Math.min(start + context, tokens.length - 1))];
-    const logits = tf.tidy(() => model.logits([read]).arraySync())[0]!;
+    const logits = tf.tidy(() => model.logits([read]).arraySync())[0];
     logits.forEach((row, n) => {
-      nats += Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - row[tokens[start + n + 1]!]!;
+      nats += Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - row[tokens[start + n + 1]];
       count++;
     });
   }
@@ -33,23 +37,28 @@ describe('the loss of a text', () => {
     [11, 8],
     [22, 8],
     [99, 8],
-  ])('in windows of %d, %d at a time, predicts every token but the first once', async (context, batch) => {
-    const model = new FadingModel();
-    const want = byDefinition(model, text, context);
-    expect(want.count).toBe(22);
-    const got = await measureLoss(model, text, { context, batch, bytes: 30 });
-    expect(got.tokens).toBe(22);
-    // float32 logits of size 5: 1e-6 of the sum is ten times what was seen, 1e-7.
-    expect(Math.abs(got.loss * 22 - want.nats)).toBeLessThan(1e-6 * want.nats);
-    expect(got.perplexity).toBeCloseTo(Math.exp(want.nats / 22), 4);
-    expect(got.bitsPerToken).toBeCloseTo(want.nats / 22 / Math.log(2), 6);
-    expect(got.bitsPerByte).toBeCloseTo(want.nats / Math.log(2) / 30, 6);
-  });
+  ])(
+    'in windows of %d, %d at a time, predicts every token but the first once',
+    async (context, batch) => {
+      const model = new FadingModel();
+      const want = byDefinition(model, text, context);
+      expect(want.count).toBe(22);
+      const got = await measureLoss(model, text, { context, batch, bytes: 30 });
+      expect(got.tokens).toBe(22);
+      // float32 logits of size 5: 1e-6 of the sum is ten times what was seen, 1e-7.
+      expect(Math.abs(got.loss * 22 - want.nats)).toBeLessThan(1e-6 * want.nats);
+      expect(got.perplexity).toBeCloseTo(Math.exp(want.nats / 22), 4);
+      expect(got.bitsPerToken).toBeCloseTo(want.nats / 22 / Math.log(2), 6);
+      expect(got.bitsPerByte).toBeCloseTo(want.nats / Math.log(2) / 30, 6);
+    },
+  );
   it('is ln V for a model that knows nothing, and stays finite where a softmax would not', async () => {
     const model = new FadingModel();
-    model.logits = (tokens) => tf.zeros([(tokens as number[][]).length, (tokens as number[][])[0]!.length, 7]);
+    model.logits = (tokens) =>
+      tf.zeros([(tokens as number[][]).length, (tokens as number[][])[0].length, 7]);
     expect((await measureLoss(model, text, { context: 5 })).loss).toBeCloseTo(Math.log(7), 12);
-    model.logits = (tokens) => tf.fill([(tokens as number[][]).length, (tokens as number[][])[0]!.length, 7], 3e38);
+    model.logits = (tokens) =>
+      tf.fill([(tokens as number[][]).length, (tokens as number[][])[0].length, 7], 3e38);
     expect((await measureLoss(model, text, { context: 5 })).loss).toBeCloseTo(Math.log(7), 12);
   });
   it('can it fail? targets one place too far', async () => {
@@ -66,7 +75,9 @@ describe('the loss of a text', () => {
   });
   it('refuses a text or a window without a token to predict', async () => {
     const model = new FadingModel();
-    await expect(measureLoss(model, text.slice(0, 1), { context: 4 })).rejects.toThrow(/has 1 tokens; give 2 or more/);
+    await expect(measureLoss(model, text.slice(0, 1), { context: 4 })).rejects.toThrow(
+      /has 1 tokens; give 2 or more/,
+    );
     await expect(measureLoss(model, text, { context: 0 })).rejects.toThrow(/context is 0/);
   });
 });
@@ -93,9 +104,12 @@ describe('the bigram baseline', () => {
     // After a: a+1 with 3/4, a+2 with 1/4 (mod 4). Its entropy: 0.5623 nats.
     const random = seededStream(2);
     const written = [0];
-    for (let n = 1; n < 20_000; n++) written.push((written[n - 1]! + (random.uniform() < 0.75 ? 1 : 2)) % 4);
+    for (let n = 1; n < 20_000; n++)
+      written.push((written[n - 1] + (random.uniform() < 0.75 ? 1 : 2)) % 4);
     const entropy = -0.75 * Math.log(0.75) - 0.25 * Math.log(0.25);
-    const { loss, tokens: count } = new BigramModel(written.slice(0, 10_000), 4).loss(written.slice(10_000));
+    const { loss, tokens: count } = new BigramModel(written.slice(0, 10_000), 4).loss(
+      written.slice(10_000),
+    );
     expect(count).toBe(9_999);
     expect(Math.abs(loss - entropy)).toBeLessThan(0.02); // standard deviation of a mean of 10,000 such losses: 0.005
     expect(loss).toBeLessThan(0.6 * Math.log(4));

@@ -2,12 +2,17 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bareNeedles, NEEDLE_LENGTH, NeedleTask, NeedleVocabulary } from '../../src/evaluation/needle';
+import {
+  bareNeedles,
+  NEEDLE_LENGTH,
+  NeedleTask,
+  NeedleVocabulary,
+} from '../../src/evaluation/needle';
 import { answerAccuracy, RecallTask, recallVocabSize } from '../../src/evaluation/recall';
 import { inStages } from '../../src/training/batches';
 import { readCorpus } from '../../src/training/corpus';
 import { NOT_ASKED } from '../../src/training/loss';
-import { useTestEngine } from '../support';
+import { useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
@@ -27,8 +32,8 @@ const answering = (vocabSize: number, answer: (row: number[], n: number) => numb
 });
 /** Looks the token up in what came before it, and says what followed it there. */
 const lookUp = (row: number[], n: number): number => {
-  const before = row.indexOf(row[n]!);
-  return before < n ? row[before + 1]! : 0;
+  const before = row.indexOf(row[n]);
+  return before < n ? row[before + 1] : 0;
 };
 
 describe('associative recall', () => {
@@ -39,12 +44,17 @@ describe('associative recall', () => {
         const { inputs, targets } = new RecallTask({ ...options, pairs }).at(number);
         inputs.forEach((row, b) => {
           expect(row).toHaveLength(4 * pairs);
-          const told = new Map(Array.from({ length: pairs }, (_, i) => [row[2 * i]!, row[2 * i + 1]!]));
+          const told = new Map(
+            Array.from({ length: pairs }, (_, i) => [row[2 * i], row[2 * i + 1]]),
+          );
           expect(told.size).toBe(pairs);
-          const asked = targets[b]!.flatMap((target, n) => (target === NOT_ASKED ? [] : [{ key: row[n]!, target }]));
+          const asked = targets[b].flatMap((target, n) =>
+            target === NOT_ASKED ? [] : [{ key: row[n], target }],
+          );
           expect(new Map(asked.map(({ key, target }) => [key, target]))).toEqual(told);
           // What is asked is never the token that stands there, and always the one that comes next.
-          for (const [n, target] of targets[b]!.entries()) if (target !== NOT_ASKED) expect(row[n + 1]).toBe(target);
+          for (const [n, target] of targets[b].entries())
+            if (target !== NOT_ASKED) expect(row[n + 1]).toBe(target);
         });
       }),
       { numRuns: 30 },
@@ -52,7 +62,7 @@ describe('associative recall', () => {
   });
   it('batches take turns between the numbers of pairs, and depend on their number alone', () => {
     const task = new RecallTask(options);
-    expect([0, 1, 2, 3].map((number) => task.at(number).inputs[0]!.length)).toEqual([4, 16, 48, 4]);
+    expect([0, 1, 2, 3].map((number) => task.at(number).inputs[0].length)).toEqual([4, 16, 48, 4]);
     expect(new RecallTask(options).at(7)).toEqual(task.at(7));
     expect(new RecallTask({ ...options, seed: 6 }).at(7)).not.toEqual(task.at(7));
   });
@@ -97,14 +107,19 @@ describe('a needle in a haystack', () => {
     ] as const) {
       // 50 words of hay: the last answer is asked and not read, so its place is hay's.
       const length = 50 + NEEDLE_LENGTH + (NEEDLE_LENGTH - 1) - 1;
-      const { inputs, targets } = new NeedleTask(vocabulary, { ...common, length, needles: 1, depth }).at(0);
+      const { inputs, targets } = new NeedleTask(vocabulary, {
+        ...common,
+        length,
+        needles: 1,
+        depth,
+      }).at(0);
       for (const [b, row] of inputs.entries()) {
         expect(row).toHaveLength(length);
         const said = words(row);
         expect(said.slice(place, place + 4).join(' ')).toBe('the magic number of');
         expect(said.at(-1)).toBe(said[place + 4]);
-        expect(vocabulary.words[targets[b]!.at(-1)!]).toBe(said[place + 5]);
-        expect(targets[b]!.filter((t) => t !== NOT_ASKED)).toHaveLength(1);
+        expect(vocabulary.words[targets[b].at(-1)!]).toBe(said[place + 5]);
+        expect(targets[b].filter((t) => t !== NOT_ASKED)).toHaveLength(1);
       }
     }
   });
@@ -116,7 +131,7 @@ describe('a needle in a haystack', () => {
       const cities = words(row).filter((word) => word.endsWith(':'));
       expect(new Set(cities).size).toBe(8);
       expect(cities).toHaveLength(16);
-      expect(targets[b]!.filter((t) => t !== NOT_ASKED)).toHaveLength(8);
+      expect(targets[b].filter((t) => t !== NOT_ASKED)).toHaveLength(8);
     });
   });
   it('can it fail? who only looks at the end of the text misses the early needles', async () => {
@@ -125,29 +140,44 @@ describe('a needle in a haystack', () => {
       return lookUp(row.slice(from, n + 1), n - from);
     });
     const at = (depth: number) =>
-      answerAccuracy(shortSighted, new NeedleTask(vocabulary, { ...common, length: 128, needles: 1, depth }), { batches: 4 });
+      answerAccuracy(
+        shortSighted,
+        new NeedleTask(vocabulary, { ...common, length: 128, needles: 1, depth }),
+        { batches: 4 },
+      );
     expect(await at(1)).toBe(1);
     expect(await at(0)).toBe(0);
   });
   it('the hay is the book’s: no needle word, in the book’s order', () => {
     expect(vocabulary.hay.length).toBeGreaterThan(50_000);
-    expect(words([...vocabulary.hay.subarray(0, 3)]).every((word) => /^[a-z]+$/.test(word))).toBe(true);
+    expect(words([...vocabulary.hay.subarray(0, 3)]).every((word) => /^[a-z]+$/.test(word))).toBe(
+      true,
+    );
     expect(new Set(vocabulary.hay).size).toBe(100);
   });
   it('bare needles ask for the same words, and stages follow one another', async () => {
     const bare = bareNeedles(vocabulary, { pairs: [4], batch: 2, seed: 1 });
     expect(await answerAccuracy(answering(vocabulary.size, lookUp), bare)).toBe(1);
-    expect(words(bare.at(0).inputs[0]!).slice(0, 2).join(' ')).toMatch(/^[A-Z][a-z]+: \d\d$/);
+    expect(words(bare.at(0).inputs[0]).slice(0, 2).join(' ')).toMatch(/^[A-Z][a-z]+: \d\d$/);
     const hay = new NeedleTask(vocabulary, { ...common, length: 64, needles: 2 });
     const lessons = inStages([
       { source: bare, steps: 3 },
       { source: hay, steps: 0 },
     ]);
-    expect([lessons.at(2), lessons.at(3), lessons.at(9)]).toEqual([bare.at(2), hay.at(0), hay.at(6)]);
+    expect([lessons.at(2), lessons.at(3), lessons.at(9)]).toEqual([
+      bare.at(2),
+      hay.at(0),
+      hay.at(6),
+    ]);
   });
   it.each([
-    [{ ...common, length: 20, needles: 2 }, /length is 20; 2 needles and their questions alone are 26/],
+    [
+      { ...common, length: 20, needles: 2 },
+      /length is 20; 2 needles and their questions alone are 26/,
+    ],
     [{ ...common, length: 64, needles: 21 }, /needles is 21, but there are 20 cities/],
     [{ ...common, length: 64, needles: 1, depth: 1.5 }, /depth is 1.5/],
-  ])('%j is refused', (given, message) => expect(() => new NeedleTask(vocabulary, given)).toThrow(message));
+  ])('%j is refused', (given, message) =>
+    expect(() => new NeedleTask(vocabulary, given)).toThrow(message),
+  );
 });

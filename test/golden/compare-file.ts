@@ -1,6 +1,10 @@
 /** Which comparer knows which kind of file. A kind that nobody knows is a failure, never a skip. */
 import * as tf from '@tensorflow/tfjs';
-import { compareCrossAttention, compareGateRetention, compareSlidingWindow } from './compare-layers';
+import {
+  compareCrossAttention,
+  compareGateRetention,
+  compareSlidingWindow,
+} from './compare-layers';
 import { compareModel } from './compare-models';
 import { compareOpsAttention } from './compare-ops-attention';
 import { compareOpsBasic } from './compare-ops-basic';
@@ -25,7 +29,10 @@ const comparers: Record<string, (file: GoldenFile, c: string) => void> = {
 export function compareFile(file: GoldenFile): void {
   const kind = file.meta('kind');
   const compare = comparers[kind];
-  if (!compare) throw new Error(`${file.path}: nothing here knows the kind ${kind}; known: ${Object.keys(comparers).join(', ')}.`);
+  if (!compare)
+    throw new Error(
+      `${file.path}: nothing here knows the kind ${kind}; known: ${Object.keys(comparers).join(', ')}.`,
+    );
   for (const c of file.cases) tf.tidy(() => compare(file, c));
   file.finish();
 }

@@ -1,20 +1,27 @@
 import * as tf from '@tensorflow/tfjs';
 import { CrossAttention } from '../../src/attention/cross-attention';
-import { GrowingCache } from '../../src/attention/growing-cache';
+import { GrowingCache } from '../../src/attention/paged-kv-cache';
 import { SlidingWindowAttention } from '../../src/attention/sliding-window';
-import type { Memory } from '../../src/blocks/memory';
-import type { TokenMixer } from '../../src/blocks/mixer';
-import { ParameterScope, ParameterStore } from '../../src/blocks/parameters';
-import { YOCO_ROTARY } from '../../src/blocks/rotary';
-import { SeededRandom } from '../../src/engine/random';
-import { loadStateDict } from '../../src/models/state-dict';
+import type { Memory } from '../../src/layers/memory';
+import type { TokenMixer } from '../../src/layers/mixer';
+import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
+import { YOCO_ROTARY } from '../../src/layers/rotary';
 import { forms, GatedRetention, type RetentionFormName } from '../../src/retention/index';
+import { SeededRandom } from '../../src/tensor/random';
+import { loadStateDict } from '../../src/weights/state-dict';
 import type { GoldenFile } from './golden-file';
 
-const scopeOf = (store: ParameterStore): ParameterScope => new ParameterScope(store, new SeededRandom(0));
+const scopeOf = (store: ParameterStore): ParameterScope =>
+  new ParameterScope(store, new SeededRandom(0));
 
 /** The same tokens in the file's pieces, then one by one; `after` sees the memory after every call. */
-function inPieces(file: GoldenFile, c: string, layer: TokenMixer, x: tf.Tensor3D, after: (memory: Memory, step: number) => void): void {
+function inPieces(
+  file: GoldenFile,
+  c: string,
+  layer: TokenMixer,
+  x: tf.Tensor3D,
+  after: (memory: Memory, step: number) => void,
+): void {
   const segments = file.list(`${c}.segments`);
   const steps = file.number(`${c}.decode_steps`);
   const memory = layer.newMemory(x.shape[0]);
@@ -24,7 +31,8 @@ function inPieces(file: GoldenFile, c: string, layer: TokenMixer, x: tf.Tensor3D
     after(memory, i - segments.length);
     return out;
   });
-  if (segments.length > 0) file.compare(`${c}/prefill_out`, tf.concat(outs.slice(0, segments.length), 1));
+  if (segments.length > 0)
+    file.compare(`${c}/prefill_out`, tf.concat(outs.slice(0, segments.length), 1));
   if (steps > 0) file.compare(`${c}/step_out`, tf.concat(outs.slice(segments.length), 1));
   memory.dispose();
 }
@@ -56,7 +64,8 @@ export function compareGateRetention(file: GoldenFile, c: string): void {
       gate_branch: steps.outputGate,
       gated: steps.gated,
     };
-    for (const [name, got] of Object.entries(intermediates)) if (file.has(`${c}/${name}`)) file.compare(`${c}/${name}`, got);
+    for (const [name, got] of Object.entries(intermediates))
+      if (file.has(`${c}/${name}`)) file.compare(`${c}/${name}`, got);
     const states: tf.Tensor[] = [];
     inPieces(file, c, layer, x, (memory, step) => {
       const { state } = memory.read() as { state: tf.Tensor };
@@ -81,8 +90,10 @@ export function compareSlidingWindow(file: GoldenFile, c: string): void {
   file.compare(`${c}/out`, layer.mix(x));
   inPieces(file, c, layer, x, (memory) => {
     const { k, v } = memory.read() as { k: tf.Tensor; v: tf.Tensor };
-    if (file.has(`${c}/cache_key_after_${memory.length}`)) file.compare(`${c}/cache_key_after_${memory.length}`, k);
-    if (file.has(`${c}/cache_value_after_${memory.length}`)) file.compare(`${c}/cache_value_after_${memory.length}`, v);
+    if (file.has(`${c}/cache_key_after_${memory.length}`))
+      file.compare(`${c}/cache_key_after_${memory.length}`, k);
+    if (file.has(`${c}/cache_value_after_${memory.length}`))
+      file.compare(`${c}/cache_value_after_${memory.length}`, v);
   });
   store.dispose();
 }
@@ -94,7 +105,9 @@ export function compareCrossAttention(file: GoldenFile, c: string): void {
   const [B, N] = x.shape;
   const M = key.shape[1];
   if (file.number(`${c}.start_pos`) !== M - N)
-    throw new Error(`${file.path}: ${c} starts at ${file.meta(`${c}.start_pos`)}, but its queries are no last ones.`);
+    throw new Error(
+      `${file.path}: ${c} starts at ${file.meta(`${c}.start_pos`)}, but its queries are no last ones.`,
+    );
   const store = new ParameterStore();
   const layer = new CrossAttention(scopeOf(store), {
     dim: file.number(`${c}.dim`),
@@ -111,8 +124,8 @@ export function compareCrossAttention(file: GoldenFile, c: string): void {
   const queries = tf.split(x, N, 1) as tf.Tensor3D[];
   const outs: tf.Tensor3D[] = [];
   keys.forEach((k, m) => {
-    cache.append({ k, v: values[m]! });
-    if (m >= M - N) outs.push(layer.attend(queries[m - (M - N)]!, cache));
+    cache.append({ k, v: values[m] });
+    if (m >= M - N) outs.push(layer.attend(queries[m - (M - N)], cache));
   });
   file.compare(`${c}/step_out`, tf.concat(outs, 1));
   file.compare(`${c}/out`, layer.attend(x, cache));

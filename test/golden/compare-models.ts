@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs';
 import { type ModelConfig, transformerConfig, yocoConfig } from '../../src/models/config';
 import { createModel } from '../../src/models/create-model';
 import type { LanguageModel, ModelCache } from '../../src/models/language-model';
-import { loadStateDict } from '../../src/models/state-dict';
 import { AdamW } from '../../src/training/adamw';
 import { globalNorm, lossAndGradients } from '../../src/training/gradients';
 import { crossEntropy } from '../../src/training/loss';
+import { loadStateDict } from '../../src/weights/state-dict';
 import type { GoldenFile } from './golden-file';
 
 /** The config that the file's metadata describe; the window may differ from case to case. */
@@ -33,7 +33,10 @@ export function configOf(file: GoldenFile, c: string): ModelConfig {
     });
   if (model !== 'yoco') throw new Error(`${file.path}: config.model is the unknown ${model}.`);
   const half = n('n_layers') / 2;
-  const mixer = window === 'none' ? { gateTemperature: n('gate_logit_normalizer') } : { selfDecoder: 'sliding-window' as const, ...windowSize };
+  const mixer =
+    window === 'none'
+      ? { gateTemperature: n('gate_logit_normalizer') }
+      : { selfDecoder: 'sliding-window' as const, ...windowSize };
   return yocoConfig({
     ...common,
     ...mixer,
@@ -45,21 +48,34 @@ export function configOf(file: GoldenFile, c: string): ModelConfig {
   });
 }
 
-export function compareModel(file: GoldenFile, c: string, build: (config: ModelConfig) => LanguageModel = (config) => createModel(config)): void {
+export function compareModel(
+  file: GoldenFile,
+  c: string,
+  build: (config: ModelConfig) => LanguageModel = (config) => createModel(config),
+): void {
   const model = build(configOf(file, c));
-  const load = () => loadStateDict(model.parameters, file.weights('weights/'), { where: file.path });
+  const load = () =>
+    loadStateDict(model.parameters, file.weights('weights/'), { where: file.path });
   load();
   if (model.parameters.count !== file.number('n_parameters'))
-    throw new Error(`${file.path}: the model has ${model.parameters.count} parameters, the reference ${file.meta('n_parameters')}.`);
+    throw new Error(
+      `${file.path}: the model has ${model.parameters.count} parameters, the reference ${file.meta('n_parameters')}.`,
+    );
   const tokens = file.rows('tokens');
   compareFullPass(file, c, model, tokens);
-  for (const name of file.meta(`${c}.generate`).split(',').filter(Boolean)) compareDecoding(file, c, name, model, tokens);
+  for (const name of file.meta(`${c}.generate`).split(',').filter(Boolean))
+    compareDecoding(file, c, name, model, tokens);
   compareGreedy(file, c, model, tokens);
   compareTraining(file, c, model, load);
   model.dispose();
 }
 
-function compareFullPass(file: GoldenFile, c: string, model: LanguageModel, tokens: number[][]): void {
+function compareFullPass(
+  file: GoldenFile,
+  c: string,
+  model: LanguageModel,
+  tokens: number[][],
+): void {
   const logits = model.logits(tokens, (name, hidden) => {
     if (file.has(`${c}/hidden/${name}`)) file.compare(`${c}/hidden/${name}`, hidden);
   });
@@ -67,7 +83,13 @@ function compareFullPass(file: GoldenFile, c: string, model: LanguageModel, toke
 }
 
 /** Prefill in the file's pieces with the early exit, then token by token; logits on the way, every cache at both ends. */
-function compareDecoding(file: GoldenFile, c: string, name: string, model: LanguageModel, tokens: number[][]): void {
+function compareDecoding(
+  file: GoldenFile,
+  c: string,
+  name: string,
+  model: LanguageModel,
+  tokens: number[][],
+): void {
   const cache = model.newCache(tokens.length);
   let position = 0;
   for (const size of file.list(`${c}.gen.${name}.segments`)) {
@@ -80,9 +102,9 @@ function compareDecoding(file: GoldenFile, c: string, name: string, model: Langu
   }
   if (position !== file.number(`${c}.gen.${name}.decode_from`))
     throw new Error(`${file.path}: ${c} ${name}: decode_from is not where the segments end.`);
-  const logits = tokens[0]!.slice(position).map((_, i) =>
+  const logits = tokens[0].slice(position).map((_, i) =>
     model.step(
-      tokens.map((row) => row[position + i]!),
+      tokens.map((row) => row[position + i]),
       cache,
     ),
   );
@@ -96,14 +118,19 @@ function compareCache(file: GoldenFile, prefix: string, cache: ModelCache): void
   const ours: Record<string, string> = { key: 'k', value: 'v', state: 'state' };
   for (const name of file.namesUnder(prefix)) {
     const [, part, kind] = /^(.*)\.(key|value|state)$/.exec(name.slice(prefix.length)) ?? [];
-    const held = part && cache.parts.get(part)?.read()[ours[kind!]!];
+    const held = part && cache.parts.get(part)?.read()[ours[kind]];
     if (!held) throw new Error(`${file.path}: ${name} has no counterpart in the cache.`);
     // A state after a long piece follows the closed formula of the official prefill.
     file.compare(name, held, kind === 'state' ? 'prefill' : undefined);
   }
 }
 
-function compareGreedy(file: GoldenFile, c: string, model: LanguageModel, tokens: number[][]): void {
+function compareGreedy(
+  file: GoldenFile,
+  c: string,
+  model: LanguageModel,
+  tokens: number[][],
+): void {
   const promptLength = file.number(`${c}.prompt_for_greedy`);
   const cache = model.newCache(tokens.length);
   let logits = model.prefill(
@@ -118,7 +145,7 @@ function compareGreedy(file: GoldenFile, c: string, model: LanguageModel, tokens
   cache.dispose();
   file.compareExactly(
     `${c}/greedy_tokens`,
-    tokens.map((_, b) => columns.map((column) => column[b]!)),
+    tokens.map((_, b) => columns.map((column) => column[b])),
   );
 }
 
@@ -131,12 +158,21 @@ const batchLoss = (model: LanguageModel, rows: number[][]): tf.Scalar => {
   return crossEntropy(model.logits(rows.map((row) => row.slice(0, -1))), targets);
 };
 
-function compareTraining(file: GoldenFile, c: string, model: LanguageModel, reload: () => void): void {
+function compareTraining(
+  file: GoldenFile,
+  c: string,
+  model: LanguageModel,
+  reload: () => void,
+): void {
   const { shape } = file.raw('train/batches');
   const rows = file.rows('train/batches');
-  const batches = Array.from({ length: shape[0]! }, (_, i) => rows.slice(i * shape[1]!, (i + 1) * shape[1]!));
+  const batches = Array.from({ length: shape[0] }, (_, i) =>
+    rows.slice(i * shape[1], (i + 1) * shape[1]),
+  );
   if (file.meta(`${c}.gradients`) === 'true') {
-    const { loss, gradients } = lossAndGradients(model.parameters, () => batchLoss(model, batches[0]!));
+    const { loss, gradients } = lossAndGradients(model.parameters, () =>
+      batchLoss(model, batches[0]),
+    );
     file.compare(`${c}/loss`, loss.reshape([1]));
     file.compare(`${c}/grad_global_norm`, [globalNorm(gradients)]);
     for (const [name, gradient] of Object.entries(gradients)) {
@@ -163,11 +199,13 @@ function compareTraining(file: GoldenFile, c: string, model: LanguageModel, relo
     const losses: number[] = [];
     for (let step = 0; step < number('steps'); step++)
       tf.tidy(() => {
-        const { loss, gradients } = lossAndGradients(model.parameters, () => batchLoss(model, batches[step % batches.length]!));
-        losses.push(loss.dataSync()[0]!);
+        const { loss, gradients } = lossAndGradients(model.parameters, () =>
+          batchLoss(model, batches[step % batches.length]),
+        );
+        losses.push(loss.dataSync()[0]);
         adamw.update(gradients, number('lr'));
       });
-    losses.push(tf.tidy(() => batchLoss(model, batches[0]!).dataSync()[0]!));
+    losses.push(tf.tidy(() => batchLoss(model, batches[0]).dataSync()[0]));
     file.compare(`${c}/${optimizer}/loss`, losses);
     file.compare(`${c}/${optimizer}/logits_after`, model.logits(file.rows('tokens')));
     adamw.dispose();

@@ -1,16 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
-import { ParameterScope, ParameterStore } from '../../src/blocks/parameters';
-import { rotaryAngles } from '../../src/blocks/rotary';
-import { SeededRandom } from '../../src/engine/random';
-import { loadStateDict } from '../../src/models/state-dict';
+import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
+import { rotaryAngles } from '../../src/layers/rotary';
+import { fixedLogDecay, parallelRetention, retNetGammas } from '../../src/retention/index';
+import { SeededRandom } from '../../src/tensor/random';
 import {
-  fixedLogDecay,
-  heldOf,
   MultiScaleRetention,
   type MultiScaleRetentionOptions,
-  parallelRetention,
-  retNetGammas,
-} from '../../src/retention/index';
+} from '../../src/variants/multi-scale-retention';
+import { heldOf } from '../../src/variants/score-normalisation';
+import { loadStateDict } from '../../src/weights/state-dict';
 import type { GoldenFile } from './golden-file';
 
 /** RetNet's layer as torchscale computes it: three forms that differ before the norm and (almost) agree after it. */
@@ -38,7 +36,10 @@ export function compareOpsRetnet(file: GoldenFile, c: string): void {
 
   const gammas = retNetGammas(heads);
   file.compare(`${c}/gamma`, tf.tensor1d(gammas));
-  file.compare(`${c}/angle`, tf.tensor1d(rotaryAngles(Dk, { frequencies: 'end-point', theta: file.number(`${c}.theta`) })));
+  file.compare(
+    `${c}/angle`,
+    tf.tensor1d(rotaryAngles(Dk, { frequencies: 'end-point', theta: file.number(`${c}.theta`) })),
+  );
 
   const parallel = build('parallel');
   const steps = parallel.layer.explain(x);
@@ -49,12 +50,17 @@ export function compareOpsRetnet(file: GoldenFile, c: string): void {
   file.compare(`${c}/normed`, steps.normed.reshape([B, N, heads, -1]));
   file.compare(`${c}/out`, steps.out);
   const scaled = { q: steps.rotatedQ, k: steps.rotatedK.mul<tf.Tensor4D>(Dk ** -0.5), v: steps.v };
-  file.compare(`${c}/plain`, parallelRetention({ ...scaled, logDecay: fixedLogDecay(gammas, B, N) }).output);
+  file.compare(
+    `${c}/plain`,
+    parallelRetention({ ...scaled, logDecay: fixedLogDecay(gammas, B, N) }).output,
+  );
   parallel.store.dispose();
 
   const recurrent = build('recurrent');
   const memory = recurrent.layer.newMemory(B);
-  const pieces = tf.split(x, N, 1).map((token) => recurrent.layer.explain(token as tf.Tensor3D, memory));
+  const pieces = tf
+    .split(x, N, 1)
+    .map((token) => recurrent.layer.explain(token as tf.Tensor3D, memory));
   file.compare(
     `${c}/recurrent_out`,
     tf.concat(
@@ -74,7 +80,10 @@ export function compareOpsRetnet(file: GoldenFile, c: string): void {
   const scale = gammas.map((gamma) => heldOf(gamma, N));
   file.compare(`${c}/recurrent_scale`, tf.tensor1d(scale));
   const state = memory.read().state;
-  file.compare(`${c}/recurrent_state`, state.div(tf.tensor(scale.map(Math.sqrt), [1, heads, 1, 1])).transpose([0, 1, 3, 2]));
+  file.compare(
+    `${c}/recurrent_state`,
+    state.div(tf.tensor(scale.map(Math.sqrt), [1, heads, 1, 1])).transpose([0, 1, 3, 2]),
+  );
   memory.dispose();
   recurrent.store.dispose();
 

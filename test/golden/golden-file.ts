@@ -1,14 +1,15 @@
 /** A file of reference numbers, and the book that is kept of which of them were compared. */
 import * as tf from '@tensorflow/tfjs';
-import { loadSafetensors } from '../../src/models/safetensors';
-import type { StateDict, StateTensor } from '../../src/models/state-dict';
-import { expectClose } from '../support';
+import { loadSafetensors } from '../../src/weights/safetensors';
+import type { StateDict, StateTensor } from '../../src/weights/state-dict';
+import { expectClose } from '../helpers';
 
 /**
  * The rule of README.md in this folder, per tensor: 10 × what the official code itself loses in float32, plus a little.
  * Twenty optimiser steps amplify rounding, hence 50 for `logits_after`.
  */
-const factorOf = (name: string): number => (name.endsWith('/logits_after') ? 50 : 10) * engineFactor();
+const factorOf = (name: string): number =>
+  (name.endsWith('/logits_after') ? 50 : 10) * engineFactor();
 /**
  * A graphics card's exp may be off by 3 + 2|x| units in the last place (the WGSL specification), a processor's by 1; over the
  * thousands of gates of a long text that shows. Everywhere else cards stay within the rule.
@@ -65,13 +66,17 @@ export class GoldenFile {
   }
   /** Weights below `prefix`, by the rest of their names. */
   weights(prefix: string): StateDict {
-    return new Map(this.namesUnder(prefix).map((name) => [name.slice(prefix.length), this.raw(name)]));
+    return new Map(
+      this.namesUnder(prefix).map((name) => [name.slice(prefix.length), this.raw(name)]),
+    );
   }
   /** Rows of token ids. */
   rows(name: string): number[][] {
     const { data, shape } = this.raw(name);
     const width = shape.at(-1)!;
-    return Array.from({ length: data.length / width }, (_, b) => Array.from(data.slice(b * width, (b + 1) * width)));
+    return Array.from({ length: data.length / width }, (_, b) =>
+      Array.from(data.slice(b * width, (b + 1) * width)),
+    );
   }
 
   /** Compares under the rule; `form` picks the entry of a form that loses more (`parallel`, `prefill`). */
@@ -84,7 +89,10 @@ export class GoldenFile {
     if (got instanceof tf.Tensor && String(got.shape) !== String(shape))
       throw new Error(`${this.path}: ${name}: got shape [${got.shape}], want [${shape}].`);
     const error = expectClose(values, data, { ofLargest: 2e-6, absolute }, `${this.path}: ${name}`);
-    const largest = Array.from(data as Float32Array).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    const largest = Array.from(data as Float32Array).reduce(
+      (most, x) => Math.max(most, Math.abs(x)),
+      0,
+    );
     const share = error / (2e-6 * largest + absolute);
     if (share > this.worst.share) this.worst = { share, tensor: name };
     this.compared++;
@@ -93,13 +101,17 @@ export class GoldenFile {
   compareExactly(name: string, got: number[][]): void {
     const want = this.rows(name);
     if (JSON.stringify(got) !== JSON.stringify(want))
-      throw new Error(`${this.path}: ${name}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}.`);
+      throw new Error(
+        `${this.path}: ${name}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}.`,
+      );
     this.compared++;
   }
   /** @throws Error naming every tensor that nothing was done with: a file that is only half understood is a failure. */
   finish(): void {
     const untouched = [...this.tensors.keys()].filter((name) => !this.seen.has(name));
     if (untouched.length > 0)
-      throw new Error(`${this.path}: nothing compares ${untouched.length} of its tensors: ${untouched.slice(0, 8).join(', ')}.`);
+      throw new Error(
+        `${this.path}: nothing compares ${untouched.length} of its tensors: ${untouched.slice(0, 8).join(', ')}.`,
+      );
   }
 }

@@ -2,7 +2,7 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useTestEngine } from '../support';
+import { useTestEngine } from '../helpers';
 import { compareFile } from './compare-file';
 import { GoldenFile } from './golden-file';
 
@@ -27,12 +27,18 @@ describe('the numbers of the official code', () => {
 });
 
 afterAll(() => {
-  const report = done.map(({ path, compared, worst }) => ({ file: path.split(/[\\/]/).at(-1), compared, ...worst }));
+  const report = done.map(({ path, compared, worst }) => ({
+    file: path.split(/[\\/]/).at(-1),
+    compared,
+    ...worst,
+  }));
   if (process.env.GOLDEN_REPORT) writeFileSync(process.env.GOLDEN_REPORT, JSON.stringify(report));
   const total = done.reduce((sum, file) => sum + file.compared, 0);
   const lines = done.map(
     ({ path, compared, worst }) =>
       `  ${path.split(/[\\/]/).at(-1)}: ${compared} comparisons, worst ${(100 * worst.share).toFixed(0)} % of the allowance (${worst.tensor})`,
   );
-  console.log(`golden: ${total} comparisons in ${done.length} of ${names.length} files\n${lines.join('\n')}`);
+  console.log(
+    `golden: ${total} comparisons in ${done.length} of ${names.length} files\n${lines.join('\n')}`,
+  );
 });

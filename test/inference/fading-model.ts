@@ -6,11 +6,17 @@
  * It remembers order, so a token given twice, left out or fed to the wrong row shows in the logits.
  */
 import * as tf from '@tensorflow/tfjs';
-import { normalInit, ParameterScope, ParameterStore } from '../../src/blocks/parameters';
-import { SeededRandom } from '../../src/engine/random';
+import { normalInit, ParameterScope, ParameterStore } from '../../src/layers/parameters';
 import { type ModelConfig, transformerConfig } from '../../src/models/config';
-import type { AllLogits, LanguageModel, ModelCache, PrefillOptions, Tokens } from '../../src/models/language-model';
-import type { StateDict } from '../../src/models/state-dict';
+import type {
+  AllLogits,
+  LanguageModel,
+  ModelCache,
+  PrefillOptions,
+  Tokens,
+} from '../../src/models/language-model';
+import { SeededRandom } from '../../src/tensor/random';
+import type { StateDict } from '../../src/weights/state-dict';
 
 class FadingCache implements ModelCache {
   length = 0;
@@ -65,11 +71,21 @@ export class FadingModel implements LanguageModel {
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
     this.table = scope.table('embed.weight', vocabSize, dim, normalInit(1));
     this.head = scope.matrix('head.weight', dim, vocabSize, normalInit(1));
-    this.config = transformerConfig({ vocabSize, dim, ffnDim: 8, heads: 1, kvHeads: 1, layers: 1, headDim: 2 });
+    this.config = transformerConfig({
+      vocabSize,
+      dim,
+      ffnDim: 8,
+      heads: 1,
+      kvHeads: 1,
+      layers: 1,
+      headDim: 2,
+    });
   }
 
   private hiddenStates(tokens: Tokens, start?: tf.Tensor2D): tf.Tensor2D[] {
-    const ids = (tokens instanceof tf.Tensor ? tokens : tf.tensor2d(tokens as number[][], undefined, 'int32')).toInt();
+    const ids = (
+      tokens instanceof tf.Tensor ? tokens : tf.tensor2d(tokens as number[][], undefined, 'int32')
+    ).toInt();
     const [B, N] = ids.shape as [number, number];
     const rows = tf
       .oneHot(ids.reshape([-1]), this.vocabSize)
@@ -87,7 +103,9 @@ export class FadingModel implements LanguageModel {
     return tf.tidy(() => {
       const hidden = tf.stack(this.hiddenStates(tokens), 1) as tf.Tensor3D;
       const [B, N] = hidden.shape;
-      return tf.matMul(hidden.reshape([-1, this.dim]), this.head as tf.Tensor2D).reshape<tf.Tensor3D>([B, N, -1]);
+      return tf
+        .matMul(hidden.reshape([-1, this.dim]), this.head as tf.Tensor2D)
+        .reshape<tf.Tensor3D>([B, N, -1]);
     });
   }
   newCache(batch = 1): FadingCache {
@@ -108,9 +126,10 @@ export class FadingModel implements LanguageModel {
   }
   step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
     const fading = cache as FadingCache;
-    const column = token instanceof tf.Tensor ? token.reshape<tf.Tensor2D>([-1, 1]) : token.map((id) => [id]);
+    const column =
+      token instanceof tf.Tensor ? token.reshape<tf.Tensor2D>([-1, 1]) : token.map((id) => [id]);
     return tf.tidy(() => {
-      fading.take(this.hiddenStates(column, fading.hidden)[0]!, 1);
+      fading.take(this.hiddenStates(column, fading.hidden)[0], 1);
       return tf.matMul<tf.Tensor2D>(fading.hidden, this.head as tf.Tensor2D);
     });
   }

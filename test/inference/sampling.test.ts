@@ -17,11 +17,11 @@ function worstDeviation(options: SamplingOptions, want: number[], drawFrom = opt
   const draws = 20_000;
   const random = seededStream(5);
   const counts = want.map(() => 0);
-  for (let i = 0; i < draws; i++) counts[sample(logits, drawFrom, random)]!++;
+  for (let i = 0; i < draws; i++) counts[sample(logits, drawFrom, random)]++;
   return Math.max(
     ...want.map((p, i) => {
       if (p === 0) return counts[i] === 0 ? 0 : Number.POSITIVE_INFINITY;
-      return Math.abs(counts[i]! - draws * p) / Math.sqrt(draws * p * (1 - p) || 1);
+      return Math.abs(counts[i] - draws * p) / Math.sqrt(draws * p * (1 - p) || 1);
     }),
   );
 }
@@ -52,7 +52,10 @@ describe('the odds that a token is drawn from', () => {
     near(probabilities(logits, { temperature: 1, topK: 2, topP: 0.56 }), [0, 1, 0, 0]);
   });
   it('sum to 1 and are finite, whatever the logits and options', () => {
-    const logit = fc.oneof(fc.double({ noNaN: true, min: -1e38, max: 1e38 }), fc.constantFrom(0, -0, 3e38, -3e38, Number.NEGATIVE_INFINITY));
+    const logit = fc.oneof(
+      fc.double({ noNaN: true, min: -1e38, max: 1e38 }),
+      fc.constantFrom(0, -0, 3e38, -3e38, Number.NEGATIVE_INFINITY),
+    );
     const options = fc.record({
       temperature: fc.constantFrom(0, 1e-300, 0.7, 1e9),
       topK: fc.integer({ min: 1, max: 9 }),
@@ -81,8 +84,12 @@ describe('draws', () => {
     expect(worstDeviation(options, want)).toBeLessThan(4); // of 4 counts, 1 in 4,000 seeds would exceed it; this one does not
   });
   it('can it fail? the temperature forgotten, topK forgotten', () => {
-    expect(worstDeviation({ temperature: 0.5 }, [4 / 30, 16 / 30, 1 / 30, 9 / 30], { temperature: 1 })).toBeGreaterThan(20);
-    expect(worstDeviation({ temperature: 1, topK: 2 }, [0, 4 / 7, 0, 3 / 7], { temperature: 1 })).toBe(Number.POSITIVE_INFINITY);
+    expect(
+      worstDeviation({ temperature: 0.5 }, [4 / 30, 16 / 30, 1 / 30, 9 / 30], { temperature: 1 }),
+    ).toBeGreaterThan(20);
+    expect(
+      worstDeviation({ temperature: 1, topK: 2 }, [0, 4 / 7, 0, 3 / 7], { temperature: 1 }),
+    ).toBe(Number.POSITIVE_INFINITY);
   });
   it('repeat with the same seed and differ with another', () => {
     const text = (seed: number) => {
@@ -117,7 +124,9 @@ describe('what cannot be sampled is refused', () => {
   });
   it('logits that are NaN, all −∞, or none', () => {
     expect(() => greedy([0, Number.NaN])).toThrow(/logit of token 1 is NaN/);
-    expect(() => greedy([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY])).toThrow(/none of 2 logits/);
+    expect(() => greedy([Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY])).toThrow(
+      /none of 2 logits/,
+    );
     expect(() => greedy([])).toThrow(/none of 0 logits/);
   });
   it('but a logit of +∞ is certainty', () => {

@@ -5,7 +5,7 @@ import { scorePrompt } from '../../src/inference/score-prompt';
 import { createModel } from '../../src/models/create-model';
 import type { LanguageModel } from '../../src/models/language-model';
 import { preset } from '../../src/models/presets';
-import { expectClose, SeededRandom, useTestEngine } from '../support';
+import { expectClose, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 const tolerance = { ofLargest: 1e-5, absolute: 1e-6 };
@@ -19,8 +19,10 @@ const tokens = Array.from(
 
 /** ln softmax by the definition, in float64, from the full pass without a cache. */
 function byDefinition(model: LanguageModel, text: number[]): number[] {
-  const rows = tf.tidy(() => model.logits([text]).arraySync()[0]!);
-  return text.slice(1).map((next, n) => rows[n]![next]! - Math.log(rows[n]!.reduce((sum, x) => sum + Math.exp(x), 0)));
+  const rows = tf.tidy(() => model.logits([text]).arraySync()[0]);
+  return text
+    .slice(1)
+    .map((next, n) => rows[n][next] - Math.log(rows[n].reduce((sum, x) => sum + Math.exp(x), 0)));
 }
 
 describe.each(['tiny-yoco', 'tiny-yoco-window', 'tiny-transformer'])('%s', (kind) => {
@@ -28,7 +30,13 @@ describe.each(['tiny-yoco', 'tiny-yoco-window', 'tiny-transformer'])('%s', (kind
     const model = createModel(preset(kind), { seed: 2 });
     const want = byDefinition(model, tokens);
     const before = tf.memory().numTensors;
-    for (const pieceSize of [256, 20, 5, 1]) expectClose(scorePrompt(model, tokens, { pieceSize }), want, tolerance, `pieces of ${pieceSize}`);
+    for (const pieceSize of [256, 20, 5, 1])
+      expectClose(
+        scorePrompt(model, tokens, { pieceSize }),
+        want,
+        tolerance,
+        `pieces of ${pieceSize}`,
+      );
     expect(tf.memory().numTensors).toBe(before);
     model.dispose();
   });

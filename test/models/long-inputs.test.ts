@@ -1,11 +1,11 @@
 /** Long inputs in bounded memory: a million tokens through the self-decoder, 131,072 through a whole YOCO. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { peakOf } from '../../src/engine/ledger';
 import { type SelfDecoderKind, yocoConfig } from '../../src/models/config';
 import { createModel } from '../../src/models/create-model';
 import type { LanguageModel, ModelCache } from '../../src/models/language-model';
-import { expectClose, useTestEngine } from '../support';
+import { peakOf } from '../../src/tensor/ledger';
+import { expectClose, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
@@ -13,7 +13,17 @@ const PIECE = 4096;
 const small = (selfDecoder: SelfDecoderKind, crossLayers: number) =>
   createModel(
     yocoConfig({
-      ...{ vocabSize: 16, dim: 16, ffnDim: 32, heads: 1, kvHeads: 1, selfHeads: 1, selfLayers: 2, crossLayers, selfDecoder },
+      ...{
+        vocabSize: 16,
+        dim: 16,
+        ffnDim: 32,
+        heads: 1,
+        kvHeads: 1,
+        selfHeads: 1,
+        selfLayers: 2,
+        crossLayers,
+        selfDecoder,
+      },
       windowSize: selfDecoder === 'sliding-window' ? 32 : undefined,
     }),
     { seed: 1 },
@@ -27,7 +37,12 @@ const text = (from: number, count: number): tf.Tensor2D =>
   );
 
 /** Takes `tokens` in pieces; the peak of each, and the last logits. */
-function stream(model: LanguageModel, cache: ModelCache, from: number, tokens: number): { peaks: number[]; last: tf.Tensor2D } {
+function stream(
+  model: LanguageModel,
+  cache: ModelCache,
+  from: number,
+  tokens: number,
+): { peaks: number[]; last: tf.Tensor2D } {
   const peaks: number[] = [];
   let last: tf.Tensor2D | undefined;
   for (let at = from; at < from + tokens; at += PIECE) {
@@ -47,42 +62,48 @@ describe('the self-decoder alone', () => {
   it.each([
     ['gated-retention', 1_048_576],
     ['sliding-window', 131_072],
-  ] as const)('%s: %i tokens and then steps, in memory that does not grow, and the numbers stay right', { timeout: 120_000 }, (kind, all) => {
-    const tokens = all * share();
-    const model = small(kind, 0);
-    const before = tf.memory().numTensors;
-    const cache = model.newCache();
-    const { peaks, last } = stream(model, cache, 0, tokens);
-    expect(new Set(peaks.slice(1)).size, 'one and the same peak from piece 2 on').toBe(1);
-    expect(cache.length).toBe(tokens);
+  ] as const)(
+    '%s: %i tokens and then steps, in memory that does not grow, and the numbers stay right',
+    { timeout: 120_000 },
+    (kind, all) => {
+      const tokens = all * share();
+      const model = small(kind, 0);
+      const before = tf.memory().numTensors;
+      const cache = model.newCache();
+      const { peaks, last } = stream(model, cache, 0, tokens);
+      expect(new Set(peaks.slice(1)).size, 'one and the same peak from piece 2 on').toBe(1);
+      expect(cache.length).toBe(tokens);
 
-    // Both layers have long forgotten all but the last pieces: a fresh start there must say the same, although its
-    // positions begin at 0. What a million tokens may have spoilt (rounding that adds up, angles at large positions) shows.
-    const fresh = model.newCache();
-    const recent = stream(model, fresh, tokens - 2 * PIECE, 2 * PIECE);
-    expectClose(last, recent.last, { ofLargest: 2e-5, absolute: 1e-6 }, 'after the stream');
+      // Both layers have long forgotten all but the last pieces: a fresh start there must say the same, although its
+      // positions begin at 0. What a million tokens may have spoilt (rounding that adds up, angles at large positions) shows.
+      const fresh = model.newCache();
+      const recent = stream(model, fresh, tokens - 2 * PIECE, 2 * PIECE);
+      expectClose(last, recent.last, { ofLargest: 2e-5, absolute: 1e-6 }, 'after the stream');
 
-    const held = tf.memory().numTensors;
-    for (let n = 0; n < 4; n++) {
-      const token = [(n * 5) % 16];
-      const [a, b] = [model.step(token, cache), model.step(token, fresh)];
-      expectClose(a, b, { ofLargest: 2e-5, absolute: 1e-6 }, `step ${n} after the stream`);
-      tf.dispose([a, b]);
-      expect(tf.memory().numTensors).toBe(held);
-    }
-    tf.dispose([last, recent.last]);
-    cache.dispose();
-    fresh.dispose();
-    expect(tf.memory().numTensors).toBe(before);
-    model.dispose();
-  });
+      const held = tf.memory().numTensors;
+      for (let n = 0; n < 4; n++) {
+        const token = [(n * 5) % 16];
+        const [a, b] = [model.step(token, cache), model.step(token, fresh)];
+        expectClose(a, b, { ofLargest: 2e-5, absolute: 1e-6 }, `step ${n} after the stream`);
+        tf.dispose([a, b]);
+        expect(tf.memory().numTensors).toBe(held);
+      }
+      tf.dispose([last, recent.last]);
+      cache.dispose();
+      fresh.dispose();
+      expect(tf.memory().numTensors).toBe(before);
+      model.dispose();
+    },
+  );
 
   it('can it fail? a text that ends otherwise gives other logits', () => {
     const model = small('gated-retention', 0);
     const [a, b] = [model.newCache(), model.newCache()];
     const one = stream(model, a, 0, PIECE).last;
     const other = stream(model, b, 1, PIECE).last;
-    expect(() => expectClose(one, other, { ofLargest: 2e-5, absolute: 1e-6 })).toThrow(/worst error/);
+    expect(() => expectClose(one, other, { ofLargest: 2e-5, absolute: 1e-6 })).toThrow(
+      /worst error/,
+    );
     tf.dispose([one, other]);
     a.dispose();
     b.dispose();
@@ -91,14 +112,16 @@ describe('the self-decoder alone', () => {
 });
 
 describe('a whole YOCO', () => {
-  it('prefills 131,072 tokens; from piece to piece the peak grows by the new keys and values alone', { timeout: 60_000 }, () => {
+  it('prefills 131,072 tokens; from piece to piece the peak grows by the new keys and values alone', {
+    timeout: 60_000,
+  }, () => {
     const tokens = 131_072 * share();
     const model = small('gated-retention', 2);
     const cache = model.newCache();
     const { peaks, last } = stream(model, cache, 0, tokens);
     expect(last.dataSync().every(Number.isFinite)).toBe(true);
     const perPiece = 2 * PIECE * 16 * 4; // K̂ and V̂: one head of 16, float32
-    for (let i = 2; i < peaks.length; i++) expect(peaks[i]! - peaks[i - 1]!).toBe(perPiece);
+    for (let i = 2; i < peaks.length; i++) expect(peaks[i] - peaks[i - 1]).toBe(perPiece);
     expect(cache.bytes).toBe(tokens * 2 * 16 * 4 + 2 * 16 * 16 * 4);
     expect(cache.layerTokens).toBe(2 * tokens + 2 * (tokens / PIECE));
     last.dispose();

@@ -1,14 +1,22 @@
 /** A prompt of 16,384 tokens in one piece: its scores would take 1 GiB per head and layer, more than wasm has in one tensor. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { peakOf } from '../../src/engine/ledger';
 import { transformerConfig } from '../../src/models/config';
 import { Transformer } from '../../src/models/transformer';
-import { useTestEngine, viewsCount } from '../support';
+import { peakOf } from '../../src/tensor/ledger';
+import { useTestEngine, viewsCount } from '../helpers';
 
 beforeAll(useTestEngine);
 
-const config = transformerConfig({ vocabSize: 32, dim: 16, ffnDim: 16, heads: 1, kvHeads: 1, headDim: 16, layers: 1 });
+const config = transformerConfig({
+  vocabSize: 32,
+  dim: 16,
+  ffnDim: 16,
+  heads: 1,
+  kvHeads: 1,
+  headDim: 16,
+  layers: 1,
+});
 const prompt = (tokens: number) => [Array.from({ length: tokens }, (_, i) => (i * 7) % 32)];
 
 describe('a long prompt in one piece', () => {
@@ -18,7 +26,9 @@ describe('a long prompt in one piece', () => {
     const model = new Transformer(config, { seed: 3 });
     const needed = (tokens: number): number => {
       const cache = model.newCache();
-      const { result, needed } = peakOf(() => model.prefill(prompt(tokens), cache, { pieceSize: tokens }));
+      const { result, needed } = peakOf(() =>
+        model.prefill(prompt(tokens), cache, { pieceSize: tokens }),
+      );
       expect(result.dataSync().every(Number.isFinite)).toBe(true);
       expect(cache.length).toBe(tokens);
       result.dispose();

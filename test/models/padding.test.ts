@@ -2,27 +2,29 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { firstPositions, leftPadded } from '../../src/blocks/padding';
-import { rotary, YOCO_ROTARY } from '../../src/blocks/rotary';
 import { generate } from '../../src/inference/generate';
+import { firstPositions, leftPadded } from '../../src/layers/padding';
+import { rotary, YOCO_ROTARY } from '../../src/layers/rotary';
 import { transformerConfig } from '../../src/models/config';
 import { createModel } from '../../src/models/create-model';
 import type { LanguageModel } from '../../src/models/language-model';
 import { preset } from '../../src/models/presets';
 import { forms, type RetentionInputs } from '../../src/retention/index';
-import { withoutTrace } from '../../src/retention/without-trace';
-import { expectClose, float32, SeededRandom, useTestEngine } from '../support';
+import { withoutTrace } from '../../src/retention/mask-padding';
+import { expectClose, float32, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 /** float32 through four layers, as in early-exit.test.ts. */
 const tolerance = { ofLargest: 1e-5, absolute: 1e-6 };
 const tiny = preset('tiny-transformer');
 const models: [string, () => LanguageModel][] = [
-  ...['tiny-yoco', 'tiny-yoco-retention', 'tiny-yoco-window', 'tiny-transformer'].map((kind): [string, () => LanguageModel] => [
-    kind,
-    () => createModel(preset(kind), { seed: 3 }),
-  ]),
-  ['a Transformer with a window', () => createModel(transformerConfig({ ...tiny, windowSize: 6 } as never), { seed: 3 })],
+  ...['tiny-yoco', 'tiny-yoco-retention', 'tiny-yoco-window', 'tiny-transformer'].map(
+    (kind): [string, () => LanguageModel] => [kind, () => createModel(preset(kind), { seed: 3 })],
+  ),
+  [
+    'a Transformer with a window',
+    () => createModel(transformerConfig({ ...tiny, windowSize: 6 } as never), { seed: 3 }),
+  ],
 ];
 const draw = (seed: number, lengths: number[]): number[][] => {
   const random = new SeededRandom(seed + 500);
@@ -31,9 +33,13 @@ const draw = (seed: number, lengths: number[]): number[][] => {
 const rowOf = (x: tf.Tensor2D, row: number): tf.Tensor2D => x.slice([row, 0], [1, -1]);
 
 /** Turns of ragged rows, then two steps: the batch against each row on its own. */
-function compare(model: LanguageModel, turns: number[][], { pieceSize = 4096, seed = 0, spoil = (padding: number[]) => padding } = {}): void {
+function compare(
+  model: LanguageModel,
+  turns: number[][],
+  { pieceSize = 4096, seed = 0, spoil = (padding: number[]) => padding } = {},
+): void {
   const rows = turns.map((lengths, turn) => draw(seed + 10 * turn, lengths));
-  const B = turns[0]!.length;
+  const B = turns[0].length;
   const together = model.newCache(B);
   const alone = Array.from({ length: B }, () => model.newCache());
   const agree = (got: tf.Tensor2D, want: tf.Tensor2D[], when: string) => {
@@ -48,7 +54,7 @@ function compare(model: LanguageModel, turns: number[][], { pieceSize = 4096, se
     rows.forEach((prompt, turn) => {
       const { tokens, padding } = leftPadded(prompt, 63);
       const got = model.prefill(tokens, together, { padding: spoil(padding), pieceSize });
-      const want = prompt.map((row, b) => model.prefill([row], alone[b]!));
+      const want = prompt.map((row, b) => model.prefill([row], alone[b]));
       agree(got, want, `turn ${turn}`);
     });
     for (const token of [5, 9]) {
@@ -120,7 +126,9 @@ describe('left padding leaves no trace', () => {
     const prompts = draw(4, [2, 9, 5]);
     const together = await generate(model, prompts, { maxNewTokens: 8, temperature: 0 });
     for (const [row, prompt] of prompts.entries())
-      expect(together.tokens[row]).toEqual((await generate(model, [prompt], { maxNewTokens: 8, temperature: 0 })).tokens[0]);
+      expect(together.tokens[row]).toEqual(
+        (await generate(model, [prompt], { maxNewTokens: 8, temperature: 0 })).tokens[0],
+      );
     expect(together.prefilled).toBe(9);
     model.dispose();
   });
@@ -130,19 +138,32 @@ describe('can it fail?', () => {
   it.each(models)('%s: padding that is not declared changes the row', (_, make) => {
     const model = make();
     expect(() => compare(model, [[3, 8]], { spoil: () => [0, 0] })).toThrow(/worst error/);
-    expect(() => compare(model, [[3, 8]], { spoil: ([a, b]) => [a! - 1, b!] })).toThrow(/worst error/);
+    expect(() => compare(model, [[3, 8]], { spoil: ([a, b]) => [a - 1, b] })).toThrow(
+      /worst error/,
+    );
     model.dispose();
   });
 
   it('retention: silenced values are not enough, the gates must be silenced too', () => {
     const random = new SeededRandom(8);
     const four = () => tf.tensor4d(random.normals(2 * 3 * 5 * 4), [2, 3, 5, 4]);
-    const inputs: RetentionInputs = { q: four(), k: four(), v: four(), logDecay: tf.tensor3d(random.uniforms(2 * 3 * 5, -1, 0), [2, 3, 5]) };
+    const inputs: RetentionInputs = {
+      q: four(),
+      k: four(),
+      v: four(),
+      logDecay: tf.tensor3d(random.uniforms(2 * 3 * 5, -1, 0), [2, 3, 5]),
+    };
     const past = tf.tensor4d(random.normals(2 * 3 * 4 * 4), [2, 3, 4, 4]);
     const padding = [5, 2]; // row 0 says nothing in this piece: its state must come out as it went in
-    const left = (silenced: RetentionInputs, initialState?: tf.Tensor4D) => forms.chunkwise(silenced, { initialState, chunkSize: 2 }).state;
+    const left = (silenced: RetentionInputs, initialState?: tf.Tensor4D) =>
+      forms.chunkwise(silenced, { initialState, chunkSize: 2 }).state;
     const row0 = (x: tf.Tensor4D) => x.slice([0, 0, 0, 0], [1, -1, -1, -1]);
-    expectClose(row0(left(withoutTrace(inputs, padding), past)), row0(past), float32, 'state of a silent row');
+    expectClose(
+      row0(left(withoutTrace(inputs, padding), past)),
+      row0(past),
+      float32,
+      'state of a silent row',
+    );
 
     const valuesOnly = { ...withoutTrace(inputs, padding), logDecay: inputs.logDecay };
     expect(() => expectClose(row0(left(valuesOnly, past)), row0(past))).toThrow(/worst error/);
@@ -160,7 +181,9 @@ describe('can it fail?', () => {
     expectClose(rows.slice([0, 0, 0, 0], [1, -1, -1, -1]), alone, { ofLargest: 0, absolute: 0 });
     expect(firstPositions([7, 7], [3, 3])).toBe(4);
     expect(firstPositions([7, 2], [3, 0])).toEqual([4, 2]);
-    expect(() => rotary(x, [1], YOCO_ROTARY)).toThrow(/start is \[1\]; give one whole number for each of the 2 rows/);
+    expect(() => rotary(x, [1], YOCO_ROTARY)).toThrow(
+      /start is \[1\]; give one whole number for each of the 2 rows/,
+    );
   });
 });
 
@@ -177,7 +200,9 @@ it('padding that cannot be is refused, and the cache stands where it stood', () 
       { padding },
     );
   expect(ask([0])).toThrow(/padding has 1 numbers for 2 sequences; give one each/);
-  expect(ask([0, 3])).toThrow(/padding of sequence 1 is 3; give a whole number from 0 to 2: each brings a token/);
+  expect(ask([0, 3])).toThrow(
+    /padding of sequence 1 is 3; give a whole number from 0 to 2: each brings a token/,
+  );
   expect(ask([0, -1])).toThrow(/padding of sequence 1 is -1/);
   expect(ask([1, 2])).toThrow(/every sequence is padded, the least by 1; cut these columns off/);
   expect(cache.length).toBe(0);

@@ -3,17 +3,30 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Output } from '../../src/cli/kernel-client';
-import { type Cell, readNotebook, saveNotebook, sourceOf, staleness, written } from '../../src/cli/notebook-file';
-import { root } from '../../src/cli/python-environment';
-import { walk } from '../../src/cli/walkthrough';
+import { walk } from '../../src/support/cli/walkthrough';
+import type { Output } from '../../src/support/notebook/kernel-client';
+import {
+  type Cell,
+  readNotebook,
+  saveNotebook,
+  sourceOf,
+  staleness,
+  written,
+} from '../../src/support/notebook/notebook-file';
+import { root } from '../../src/support/notebook/python-environment';
 
 const folder = mkdtempSync(join(tmpdir(), 'cache-once-notebooks-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const code = (source: string, outputs: Output[] = []): Cell => ({ cell_type: 'code', id: `cell-${source.length}`, metadata: {}, source, outputs });
+const code = (source: string, outputs: Output[] = []): Cell => ({
+  cell_type: 'code',
+  id: `cell-${source.length}`,
+  metadata: {},
+  source,
+  outputs,
+});
 const printed = (text: string): Output[] => [{ output_type: 'stream', name: 'stdout', text }];
 function notebook(...cells: Cell[]): string {
-  const path = join(folder, `${cells.length}-${cells[0]!.id}.ipynb`);
+  const path = join(folder, `${cells.length}-${cells[0].id}.ipynb`);
   writeFileSync(path, JSON.stringify({ cells, metadata: {}, nbformat: 4, nbformat_minor: 5 }));
   return path;
 }
@@ -22,7 +35,7 @@ const seconds = 60_000;
 describe('walking through a notebook', { timeout: seconds }, () => {
   it('cells see each other and our sources, TypeScript and await included; what is stale is named with both texts', async () => {
     const path = notebook(
-      code("import { readableBytes } from './src/figures/figure';"),
+      code("import { readableBytes } from './src/support/figures/figure';"),
       code('const size: number = await Promise.resolve(1536);'),
       code('console.log(readableBytes(size))', printed('1.5 KiB\n')),
       code('console.log("2 of 3")', printed('3 of 3\n')),
@@ -36,15 +49,29 @@ describe('walking through a notebook', { timeout: seconds }, () => {
     ]);
     expect(done).toEqual([1, 2, 3, 4, 5]);
     saveNotebook(path, written(read, fresh));
-    expect(readNotebook(path).cells[3]!.outputs).toEqual([{ output_type: 'stream', name: 'stdout', text: ['2 of 3\n'] }]);
+    expect(readNotebook(path).cells[3].outputs).toEqual([
+      { output_type: 'stream', name: 'stdout', text: ['2 of 3\n'] },
+    ]);
   });
   it.each([
     ['throws', 'throw new Error("out of cheese")', /cell 2 failed:[\s\S]*out of cheese/],
-    ['is not TypeScript', 'const n: number = "one";', /cell 2 failed:[\s\S]*not assignable to type 'number'/],
-    ['does not end', 'await new Promise((resolve) => setTimeout(resolve, 60_000));', /^cell 2: it took longer than 8 s$/],
+    [
+      'is not TypeScript',
+      'const n: number = "one";',
+      /cell 2 failed:[\s\S]*not assignable to type 'number'/,
+    ],
+    [
+      'does not end',
+      'await new Promise((resolve) => setTimeout(resolve, 60_000));',
+      /^cell 2: it took longer than 8 s$/,
+    ],
   ])('a cell that %s is named, and what rests on it is not run', async (_, source, word) => {
     const done: number[] = [];
-    const { problems } = await walk(notebook(code('const one = 1;'), code(source), code('console.log("on")')), 8000, (n) => done.push(n));
+    const { problems } = await walk(
+      notebook(code('const one = 1;'), code(source), code('console.log("on")')),
+      8000,
+      (n) => done.push(n),
+    );
     expect(problems).toEqual([expect.stringMatching(word)]);
     expect(done).not.toContain(3);
   });
@@ -60,12 +87,17 @@ describe('walking through a notebook', { timeout: seconds }, () => {
 });
 
 describe('stale or not', () => {
-  const changed = (a: string, b: string): boolean => staleness(printed(a), printed(b)) !== undefined;
+  const changed = (a: string, b: string): boolean =>
+    staleness(printed(a), printed(b)) !== undefined;
   it.each([
     ['a time', 'step 12.5 ms', 'step 99 ms'],
     ['a rate', '3,400 tokens/s', '900 tokens/s'],
     ['the engine', 'computing on the engine wasm', 'computing on the engine cpu'],
-    ['a difference that is rounding', 'worst difference 3e-7 of 4.2, allowed 2e-5', 'worst difference 1e-6 of 4.2, allowed 2e-5'],
+    [
+      'a difference that is rounding',
+      'worst difference 3e-7 of 4.2, allowed 2e-5',
+      'worst difference 1e-6 of 4.2, allowed 2e-5',
+    ],
     ['the last digit', 'loss 1.7400', 'loss 1.7402'],
     ['what was learned just now', 'ends at ≈ 2.31 nats', 'ends at ≈ 2.39 nats'],
     ['what was learned just now, at the end', 'ends at ≈ 2', 'ends at ≈ 3'],
@@ -84,17 +116,26 @@ describe('stale or not', () => {
 describe('the committed notebooks', () => {
   const names = readdirSync(join(root, 'notebooks')).filter((name) => name.endsWith('.ipynb'));
   it('are there', () => expect(names).toContain('00-start-here.ipynb'));
-  it.each(names)('%s: run from top to bottom, light, pictures beside every figure, nothing of this machine in it', (name) => {
-    const path = join(root, 'notebooks', name);
-    expect(statSync(path).size).toBeLessThan(1.5e6);
-    const cells = readNotebook(path).cells.filter(({ cell_type }) => cell_type === 'code');
-    expect(cells.map(({ execution_count }) => execution_count)).toEqual(cells.map((_, i) => i + 1));
-    const text = readFileSync(path, 'utf8');
-    expect(text).not.toMatch(/<script|"output_type": "error"|"name": "stderr"|\/home\/|\/root\/|\/tmp\//);
-    for (const cell of cells) {
-      if (/\b(show|showTable|console\.log|checkEqual|compareGuess)\(/.test(sourceOf(cell))) expect(cell.outputs, sourceOf(cell)).not.toEqual([]);
-      for (const { data } of cell.outputs ?? [])
-        if (data?.['application/vnd.plotly.v1+json']) expect(Object.keys(data)).toEqual(expect.arrayContaining(['image/jpeg', 'text/plain']));
-    }
-  });
+  it.each(names)(
+    '%s: run from top to bottom, light, pictures beside every figure, nothing of this machine in it',
+    (name) => {
+      const path = join(root, 'notebooks', name);
+      expect(statSync(path).size).toBeLessThan(1.5e6);
+      const cells = readNotebook(path).cells.filter(({ cell_type }) => cell_type === 'code');
+      expect(cells.map(({ execution_count }) => execution_count)).toEqual(
+        cells.map((_, i) => i + 1),
+      );
+      const text = readFileSync(path, 'utf8');
+      expect(text).not.toMatch(
+        /<script|"output_type": "error"|"name": "stderr"|\/home\/|\/root\/|\/tmp\//,
+      );
+      for (const cell of cells) {
+        if (/\b(show|showTable|console\.log|checkEqual|compareGuess)\(/.test(sourceOf(cell)))
+          expect(cell.outputs, sourceOf(cell)).not.toEqual([]);
+        for (const { data } of cell.outputs ?? [])
+          if (data?.['application/vnd.plotly.v1+json'])
+            expect(Object.keys(data)).toEqual(expect.arrayContaining(['image/jpeg', 'text/plain']));
+      }
+    },
+  );
 });

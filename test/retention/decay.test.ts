@@ -1,8 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { chunkDecay, decayMatrix, fixedLogDecay, gateLogDecay, halfLife, retNetGammas } from '../../src/retention/decay';
-import { expectClose, leakedBy, SeededRandom, useTestEngine } from '../support';
+import {
+  chunkDecay,
+  decayMatrix,
+  fixedLogDecay,
+  gateLogDecay,
+  halfLife,
+  retNetGammas,
+} from '../../src/retention/decay';
+import { expectClose, leakedBy, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 /** D entries are at most 1; a sum of c float32 logarithms is off by less than c roundings. */
@@ -11,7 +18,13 @@ const tolerance = { ofLargest: 1e-6, absolute: 0 };
 const gates = (logDecays: number[]) => tf.tensor3d(logDecays, [1, 1, logDecays.length]);
 /** The product of the gates m+1 … n as loops. float32 numbers in, so that only the arithmetic is judged. */
 const inLoops = (logDecays: number[]): number[][] =>
-  logDecays.map((_, n) => logDecays.map((_, m) => (m > n ? 0 : Math.exp(logDecays.slice(m + 1, n + 1).reduce((sum, x) => sum + Math.fround(x), 0)))));
+  logDecays.map((_, n) =>
+    logDecays.map((_, m) =>
+      m > n
+        ? 0
+        : Math.exp(logDecays.slice(m + 1, n + 1).reduce((sum, x) => sum + Math.fround(x), 0)),
+    ),
+  );
 
 describe('the decay matrix', () => {
   it('for gates of ½ is the triangle of the example on paper', () => {
@@ -35,12 +48,16 @@ describe('the decay matrix', () => {
   });
   it('is the product of the gates crossed, for any gates', () => {
     fc.assert(
-      fc.property(fc.nat(9999), fc.integer({ min: 1, max: 40 }), fc.constantFrom(1e-6, 0.1, 3, 200), (seed, c, strength) =>
-        tf.tidy(() => {
-          const random = new SeededRandom(seed);
-          const logDecays = Array.from({ length: c }, () => -strength * random.uniform());
-          expectClose(decayMatrix(gates(logDecays)), [[inLoops(logDecays)]], tolerance);
-        }),
+      fc.property(
+        fc.nat(9999),
+        fc.integer({ min: 1, max: 40 }),
+        fc.constantFrom(1e-6, 0.1, 3, 200),
+        (seed, c, strength) =>
+          tf.tidy(() => {
+            const random = new SeededRandom(seed);
+            const logDecays = Array.from({ length: c }, () => -strength * random.uniform());
+            expectClose(decayMatrix(gates(logDecays)), [[inLoops(logDecays)]], tolerance);
+          }),
       ),
       { numRuns: 40 },
     );
@@ -53,13 +70,17 @@ describe('the decay matrix', () => {
       const g = tf.cumsum(gates(logDecays), 2);
       const triangle = tf.tensor2d(inLoops(Array(60).fill(0)));
       const subtracted = g.expandDims(3).sub(g.expandDims(2)).minimum(0).exp().mul(triangle);
-      expect(() => expectClose(subtracted, want, { ofLargest: 1e-4, absolute: 0 })).toThrow(/worst error/);
+      expect(() => expectClose(subtracted, want, { ofLargest: 1e-4, absolute: 0 })).toThrow(
+        /worst error/,
+      );
     });
   });
   it('has a gradient that is finite for the strongest and the weakest gates', () => {
     tf.tidy(() => {
       for (const gate of [0, -1e-6, -8, -1e4]) {
-        const slope = tf.grad((x) => decayMatrix(x as tf.Tensor3D).sum())(gates(Array(100).fill(gate)));
+        const slope = tf.grad((x) => decayMatrix(x as tf.Tensor3D).sum())(
+          gates(Array(100).fill(gate)),
+        );
         expect(slope.dataSync().every(Number.isFinite), `gate ${gate}`).toBe(true);
       }
     });
@@ -68,14 +89,14 @@ describe('the decay matrix', () => {
     tf.tidy(() => {
       const logDecays = [-0.3, -0.2, -1, -0.05, -0.7];
       const { D, beta, toEnd, overall } = chunkDecay(gates(logDecays));
-      const rows = D.arraySync()[0]![0]!;
-      expectClose(toEnd.flatten(), rows[4]!, tolerance);
+      const rows = D.arraySync()[0][0];
+      expectClose(toEnd.flatten(), rows[4], tolerance);
       expectClose(
         beta.flatten(),
-        rows.map((row) => row[0]! * Math.exp(-0.3)),
+        rows.map((row) => row[0] * Math.exp(-0.3)),
         tolerance,
       );
-      expectClose(overall.flatten(), [rows[4]![0]! * Math.exp(-0.3)], tolerance);
+      expectClose(overall.flatten(), [rows[4][0] * Math.exp(-0.3)], tolerance);
     });
   });
   it('leaks nothing', () => {
@@ -95,8 +116,14 @@ describe('gates', () => {
           .exp()
           .dataSync(),
       );
-      expectClose(gamma, [0.7779, 0.8755, 0.9576, 0.9921, 0.9989], { ofLargest: 0, absolute: 5.1e-5 });
-      expectClose(gamma.map(halfLife), [2.8, 5.2, 16, 87.4, 611], { ofLargest: 1e-3, absolute: 0.05 });
+      expectClose(gamma, [0.7779, 0.8755, 0.9576, 0.9921, 0.9989], {
+        ofLargest: 0,
+        absolute: 5.1e-5,
+      });
+      expectClose(gamma.map(halfLife), [2.8, 5.2, 16, 87.4, 611], {
+        ofLargest: 1e-3,
+        absolute: 0.05,
+      });
       expect(halfLife(0.5 ** (1 / 16))).toBeCloseTo(16, 12);
     });
   });
@@ -104,14 +131,23 @@ describe('gates', () => {
     tf.tidy(() => {
       const logits = tf.tensor1d([-1e4, -200, -104, 0, 104, 1e4]);
       // 1e4/16 = 625; ln σ(−200) = −200 to float32's last digit.
-      expectClose(gateLogDecay(logits, 16), [-625, -12.5, -6.5, -Math.LN2 / 16, 0, 0], { ofLargest: 0, absolute: 1e-5 });
+      expectClose(gateLogDecay(logits, 16), [-625, -12.5, -6.5, -Math.LN2 / 16, 0, 0], {
+        ofLargest: 0,
+        absolute: 1e-5,
+      });
       const slope = tf.grad((z) => gateLogDecay(z, 16).sum())(logits);
-      expectClose(slope, [1 / 16, 1 / 16, 1 / 16, 1 / 32, 0, 0], { ofLargest: 1e-6, absolute: 1e-9 });
+      expectClose(slope, [1 / 16, 1 / 16, 1 / 16, 1 / 32, 0, 0], {
+        ofLargest: 1e-6,
+        absolute: 1e-9,
+      });
     });
   });
   it('of RetNet: half-lives double from head to head', () => {
     const lives = retNetGammas(8).map(halfLife);
-    expectClose(lives, [21.8, 44, 88, 177, 355, 709, 1419, 2839], { ofLargest: 3e-4, absolute: 0.5 });
+    expectClose(lives, [21.8, 44, 88, 177, 355, 709, 1419, 2839], {
+      ofLargest: 3e-4,
+      absolute: 0.5,
+    });
     tf.tidy(() => {
       const logDecay = fixedLogDecay(retNetGammas(2), 3, 4);
       expect(logDecay.shape).toEqual([3, 2, 4]);
@@ -119,7 +155,9 @@ describe('gates', () => {
     });
   });
   it('refuse what is no gate', () => {
-    expect(() => fixedLogDecay([0.5, 1.2], 1, 1)).toThrow(/a gamma is 1.2; give numbers above 0 and at most 1/);
+    expect(() => fixedLogDecay([0.5, 1.2], 1, 1)).toThrow(
+      /a gamma is 1.2; give numbers above 0 and at most 1/,
+    );
     expect(() => halfLife(0)).toThrow(/gamma is 0/);
     expect(halfLife(1)).toBe(Infinity);
     expect(() => retNetGammas(0)).toThrow(/heads is 0/);

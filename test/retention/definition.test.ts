@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { byDefinition, type OneHead, recurrenceByDefinition } from '../../src/retention/definition';
-import { expectClose, SeededRandom } from '../support';
+import { expectClose, SeededRandom } from '../helpers';
 
 const ones = [[1], [1], [1], [1]];
 const halves: OneHead = { q: ones, k: ones, v: ones, logDecay: Array(4).fill(Math.log(1 / 2)) };
@@ -16,8 +16,14 @@ describe('the definition, in plain numbers', () => {
   });
   it('the sum over the past and the recurrence are one function', () => {
     const random = new SeededRandom(5);
-    const rows = (n: number, d: number) => Array.from({ length: n }, () => Array.from({ length: d }, () => random.normal()));
-    const head: OneHead = { q: rows(24, 8), k: rows(24, 8), v: rows(24, 3), logDecay: Array.from({ length: 24 }, () => -random.uniform()) };
+    const rows = (n: number, d: number) =>
+      Array.from({ length: n }, () => Array.from({ length: d }, () => random.normal()));
+    const head: OneHead = {
+      q: rows(24, 8),
+      k: rows(24, 8),
+      v: rows(24, 3),
+      logDecay: Array.from({ length: 24 }, () => -random.uniform()),
+    };
     expectClose(recurrenceByDefinition(head).output, byDefinition(head), float64);
   });
   it('continues from a state, which the first gate fades', () => {

@@ -1,17 +1,27 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ParameterScope, ParameterStore } from '../../src/blocks/parameters';
+import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
 import { retNetGammas } from '../../src/retention/decay';
 import { recurrenceByDefinition } from '../../src/retention/definition';
 import { GatedRetention, type GatedRetentionOptions } from '../../src/retention/gated-retention';
-import { expectClose, leakedBy, normal, SeededRandom, type Tolerance, useTestEngine } from '../support';
+import {
+  expectClose,
+  leakedBy,
+  normal,
+  SeededRandom,
+  type Tolerance,
+  useTestEngine,
+} from '../helpers';
 
 beforeAll(useTestEngine);
 /** Five products in a row in float32: 1.2e-6 of the largest output is the worst between forms in 200 draws, on wasm. */
 const tolerance: Tolerance = { ofLargest: 8e-6, absolute: 1e-6 };
 
-function newLayer(options: Partial<GatedRetentionOptions> = {}): { layer: GatedRetention; store: ParameterStore } {
+function newLayer(options: Partial<GatedRetentionOptions> = {}): {
+  layer: GatedRetention;
+  store: ParameterStore;
+} {
   const store = new ParameterStore();
   const layer = new GatedRetention(new ParameterScope(store, new SeededRandom(11), 'mixer'), {
     dim: 16,
@@ -21,31 +31,48 @@ function newLayer(options: Partial<GatedRetentionOptions> = {}): { layer: GatedR
   });
   return { layer, store };
 }
-const draw = (B: number, N: number, seed = 1) => normal<tf.Tensor3D>(new SeededRandom(seed), [B, N, 16]);
-const piece = (x: tf.Tensor3D, start: number, n: number) => x.slice<tf.Tensor3D>([0, start, 0], [-1, n, -1]);
+const draw = (B: number, N: number, seed = 1) =>
+  normal<tf.Tensor3D>(new SeededRandom(seed), [B, N, 16]);
+const piece = (x: tf.Tensor3D, start: number, n: number) =>
+  x.slice<tf.Tensor3D>([0, start, 0], [-1, n, -1]);
 
 /** The layer in float64 loops, for one sequence: every line of its header, nothing else. */
-function inLoops(x: number[][], store: ParameterStore, options: Required<GatedRetentionOptions>): number[][] {
+function inLoops(
+  x: number[][],
+  store: ParameterStore,
+  options: Required<GatedRetentionOptions>,
+): number[][] {
   const { dim, heads, decay, gateTemperature, keyScale, ropeTheta, normEps } = options;
   const D = dim / heads;
   const times = (rows: number[][], name: string) => {
     const W = store.get(`mixer.${name}.weight`)!.variable.arraySync() as number[][];
-    return rows.map((row) => W[0]!.map((_, j) => row.reduce((sum, value, i) => sum + value * W[i]![j]!, 0)));
+    return rows.map((row) =>
+      W[0].map((_, j) => row.reduce((sum, value, i) => sum + value * W[i][j], 0)),
+    );
   };
   const turned = (rows: number[][]) =>
     rows.map((row, n) =>
       row.map((value, j) => {
         const i = Math.floor(j / 2);
         const angle = n * ropeTheta ** -(i / (D / 2 - 1));
-        return j % 2 === 0 ? value * Math.cos(angle) - row[j + 1]! * Math.sin(angle) : row[j - 1]! * Math.sin(angle) + value * Math.cos(angle);
+        return j % 2 === 0
+          ? value * Math.cos(angle) - row[j + 1] * Math.sin(angle)
+          : row[j - 1] * Math.sin(angle) + value * Math.cos(angle);
       }),
     );
   const silu = (z: number) => z / (1 + Math.exp(-z));
-  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [number[][], number[][], number[][], number[][]];
+  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [
+    number[][],
+    number[][],
+    number[][],
+    number[][],
+  ];
   const Z = decay === 'gated' ? times(x, 'gt_proj') : undefined;
   const perHead = Array.from({ length: heads }, (_, h) => {
     const own = (rows: number[][]) => rows.map((row) => row.slice(h * D, (h + 1) * D));
-    const logDecay = x.map((_, n) => (Z ? -Math.log1p(Math.exp(-Z[n]![h]!)) / gateTemperature : Math.log(retNetGammas(heads)[h]!)));
+    const logDecay = x.map((_, n) =>
+      Z ? -Math.log1p(Math.exp(-Z[n][h])) / gateTemperature : Math.log(retNetGammas(heads)[h]),
+    );
     const k = turned(own(K)).map((row) => row.map((value) => value * (keyScale ? D ** -0.5 : 1)));
     const { output } = recurrenceByDefinition({ q: turned(own(Q)), k, v: own(V), logDecay });
     return output.map((row) => {
@@ -53,7 +80,7 @@ function inLoops(x: number[][], store: ParameterStore, options: Required<GatedRe
       return row.map((value) => value / rms);
     });
   });
-  const gated = x.map((_, n) => G[n]!.map((z, j) => silu(z) * perHead[Math.floor(j / D)]![n]![j % D]!));
+  const gated = x.map((_, n) => G[n].map((z, j) => silu(z) * perHead[Math.floor(j / D)][n][j % D]));
   return times(gated, 'out_proj');
 }
 
@@ -61,21 +88,27 @@ describe('the gated retention layer', () => {
   it.each([
     ['gated decay', {}],
     ['fixed decay', { decay: 'fixed' }],
-    ['no key scale, another τ, θ and eps', { keyScale: false, gateTemperature: 4, ropeTheta: 100, normEps: 1e-3 }],
+    [
+      'no key scale, another τ, θ and eps',
+      { keyScale: false, gateTemperature: 4, ropeTheta: 100, normEps: 1e-3 },
+    ],
     ['parallel', { form: 'parallel' }],
     ['recurrent', { form: 'recurrent' }],
-  ] as [string, Partial<GatedRetentionOptions>][])('is the loops of its definition: %s', (_, options) => {
-    tf.tidy(() => {
-      const { layer, store } = newLayer(options);
-      const x = draw(2, 7);
-      expectClose(
-        layer.mix(x),
-        x.arraySync().map((rows) => inLoops(rows, store, layer.options)),
-        tolerance,
-      );
-      store.dispose();
-    });
-  });
+  ] as [string, Partial<GatedRetentionOptions>][])(
+    'is the loops of its definition: %s',
+    (_, options) => {
+      tf.tidy(() => {
+        const { layer, store } = newLayer(options);
+        const x = draw(2, 7);
+        expectClose(
+          layer.mix(x),
+          x.arraySync().map((rows) => inLoops(rows, store, layer.options)),
+          tolerance,
+        );
+        store.dispose();
+      });
+    },
+  );
   it.each([
     ['another temperature', { gateTemperature: 1 }],
     ['fixed instead of gated decay', { decay: 'fixed' }],
@@ -86,7 +119,7 @@ describe('the gated retention layer', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer();
       const x = draw(1, 7);
-      const wrong = inLoops(x.arraySync()[0]!, store, { ...layer.options, ...options });
+      const wrong = inLoops(x.arraySync()[0], store, { ...layer.options, ...options });
       expect(() => expectClose(layer.mix(x), [wrong], tolerance)).toThrow(/worst error/);
       store.dispose();
     });
@@ -95,17 +128,21 @@ describe('the gated retention layer', () => {
   it('pieces in turn give what the whole gives, down to single tokens, whatever the form', () => {
     const { layer, store } = newLayer();
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }), fc.nat(999), (pieces, seed) => {
-        const memory = layer.newMemory(2);
-        tf.tidy(() => {
-          const N = pieces.reduce((a, b) => a + b, 0);
-          const x = draw(2, N, seed);
-          const parts = pieces.map((n) => layer.mix(piece(x, memory.length, n), memory));
-          expectClose(tf.concat(parts, 1), layer.mix(x), tolerance);
-          expect(memory.length).toBe(N);
-        });
-        memory.dispose();
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+        fc.nat(999),
+        (pieces, seed) => {
+          const memory = layer.newMemory(2);
+          tf.tidy(() => {
+            const N = pieces.reduce((a, b) => a + b, 0);
+            const x = draw(2, N, seed);
+            const parts = pieces.map((n) => layer.mix(piece(x, memory.length, n), memory));
+            expectClose(tf.concat(parts, 1), layer.mix(x), tolerance);
+            expect(memory.length).toBe(N);
+          });
+          memory.dispose();
+        },
+      ),
       { numRuns: 25 },
     );
     store.dispose();
@@ -143,10 +180,13 @@ describe('the gated retention layer', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer();
       const x = draw(1, 7);
-      const changed = x.add<tf.Tensor3D>(tf.oneHot(tf.tensor1d([4], 'int32'), 7).reshape([1, 7, 1]));
+      const changed = x.add<tf.Tensor3D>(
+        tf.oneHot(tf.tensor1d([4], 'int32'), 7).reshape([1, 7, 1]),
+      );
       const [a, b] = [layer.mix(x), layer.mix(changed)];
       expectClose(piece(b, 0, 4), piece(a, 0, 4), tolerance);
-      for (const n of [4, 5, 6]) expect(() => expectClose(piece(b, n, 1), piece(a, n, 1), tolerance)).toThrow(/worst error/);
+      for (const n of [4, 5, 6])
+        expect(() => expectClose(piece(b, n, 1), piece(a, n, 1), tolerance)).toThrow(/worst error/);
       store.dispose();
     });
   });
@@ -156,7 +196,9 @@ describe('the gated retention layer', () => {
       const { layer, store } = newLayer();
       const x = draw(2, 7);
       const steps = layer.explain(x);
-      expect(Object.fromEntries(Object.entries(steps).map(([name, tensor]) => [name, tensor.shape]))).toEqual({
+      expect(
+        Object.fromEntries(Object.entries(steps).map(([name, tensor]) => [name, tensor.shape])),
+      ).toEqual({
         rotatedQ: [2, 2, 7, 8],
         rotatedK: [2, 2, 7, 8],
         v: [2, 2, 7, 8],
@@ -178,7 +220,7 @@ describe('the gated retention layer', () => {
       const x = draw(2, 7);
       const { grads } = tf.variableGrads(() => layer.mix(x).square().sum());
       for (const { name, variable } of store.all()) {
-        const g = grads[variable.name]!;
+        const g = grads[variable.name];
         expect(g.dataSync().every(Number.isFinite), name).toBe(true);
         expect(g.abs().max().dataSync()[0], name).toBeGreaterThan(0);
       }
@@ -191,7 +233,9 @@ describe('the gated retention layer', () => {
     const bound = (gain: number, fanOut: number) => gain * Math.sqrt(6 / (16 + fanOut));
     const drawn = store.all().map(({ name, variable }) => {
       const largest = Math.max(...Array.from(variable.dataSync(), Math.abs));
-      const limit = name.includes('out_proj') ? bound(2 ** -1, 16) : bound(2 ** -2.5, variable.shape[1]!);
+      const limit = name.includes('out_proj')
+        ? bound(2 ** -1, 16)
+        : bound(2 ** -2.5, variable.shape[1]!);
       expect(largest, name).toBeLessThanOrEqual(limit);
       expect(largest, name).toBeGreaterThan(0.8 * limit);
       return [name.replace('mixer.', ''), variable.shape];
@@ -228,16 +272,22 @@ describe('the gated retention layer', () => {
     const held = tf.memory().numTensors;
     tf.tidy(() => {
       expect(() => layer.mix(draw(1, 3), memory)).toThrow(/B is 1 in x, but 2 in memory/);
-      expect(() => layer.mix(tf.zeros([2, 3, 15]), memory)).toThrow(/x is \[2,3,15\], but the layer was made for dim 16/);
+      expect(() => layer.mix(tf.zeros([2, 3, 15]), memory)).toThrow(
+        /x is \[2,3,15\], but the layer was made for dim 16/,
+      );
       expect(() => layer.mix(tf.zeros([2, 0, 16]), memory)).toThrow(/N is 0/);
     });
     expect([memory.length, tf.memory().numTensors]).toEqual([0, held]);
     const scope = new ParameterScope(new ParameterStore(), new SeededRandom(1));
-    expect(() => new GatedRetention(scope, { dim: 16, heads: 3 })).toThrow(/dim is 16 and heads is 3/);
-    expect(() => new GatedRetention(scope, { dim: 16, heads: 2, form: 'chunky' as 'chunkwise' })).toThrow(
-      /form is "chunky"; allowed: parallel, recurrent, chunkwise/,
+    expect(() => new GatedRetention(scope, { dim: 16, heads: 3 })).toThrow(
+      /dim is 16 and heads is 3/,
     );
-    expect(() => new GatedRetention(scope, { dim: 6, heads: 2 })).toThrow(/even number of features/);
+    expect(
+      () => new GatedRetention(scope, { dim: 16, heads: 2, form: 'chunky' as 'chunkwise' }),
+    ).toThrow(/form is "chunky"; allowed: parallel, recurrent, chunkwise/);
+    expect(() => new GatedRetention(scope, { dim: 6, heads: 2 })).toThrow(
+      /even number of features/,
+    );
     memory.dispose();
     store.dispose();
   });

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { RetentionState } from '../../src/retention/retention-state';
-import { expectClose, useTestEngine } from '../support';
+import { expectClose, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 const size = { batch: 2, heads: 3, keyDim: 4, valueDim: 5 };
@@ -57,7 +57,9 @@ describe('the memory of a retention layer', () => {
     const memory = new RetentionState(size);
     const before = tf.memory().numTensors;
     tf.tidy(() => {
-      expect(() => memory.advance(tf.zeros([2, 3, 4, 6]), 1)).toThrow(/Dv is 5 in held, but 6 in state/);
+      expect(() => memory.advance(tf.zeros([2, 3, 4, 6]), 1)).toThrow(
+        /Dv is 5 in held, but 6 in state/,
+      );
       expect(() => memory.advance(filled(1), 0)).toThrow(/tokens is 0/);
     });
     expect([memory.length, tf.memory().numTensors]).toEqual([0, before]);

@@ -2,9 +2,9 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { ParameterStore } from '../../src/blocks/parameters';
+import { ParameterStore } from '../../src/layers/parameters';
 import { AdamW, type AdamWOptions, type AdamWState } from '../../src/training/adamw';
-import { expectClose, SeededRandom, useTestEngine } from '../support';
+import { expectClose, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
@@ -20,25 +20,41 @@ interface Slip {
 }
 
 /** p after all gradients, one weight at a time: PyTorch's AdamW. */
-function byLoops(p0: number[], gradients: number[][], { beta1, beta2, eps, weightDecay, rate }: Recipe, slip: Slip = {}): number[] {
+function byLoops(
+  p0: number[],
+  gradients: number[][],
+  { beta1, beta2, eps, weightDecay, rate }: Recipe,
+  slip: Slip = {},
+): number[] {
   if (slip.swappedBetas) [beta1, beta2] = [beta2, beta1];
   return p0.map((start, i) => {
     let [p, m, v] = [start, 0, 0];
     gradients.forEach((row, step) => {
-      const g = row[i]! + (slip.coupledDecay ? weightDecay * p : 0);
+      const g = row[i] + (slip.coupledDecay ? weightDecay * p : 0);
       m = beta1 * m + (1 - beta1) * g;
       v = beta2 * v + (1 - beta2) * g * g;
       const t = step + (slip.lateStepCount ? 2 : 1);
-      const [mHat, vHat] = slip.noBiasCorrection ? [m, v] : [m / (1 - beta1 ** t), v / (1 - beta2 ** t)];
-      const stride = slip.epsInsideRoot ? mHat / Math.sqrt(vHat + eps) : mHat / (Math.sqrt(vHat) + eps);
+      const [mHat, vHat] = slip.noBiasCorrection
+        ? [m, v]
+        : [m / (1 - beta1 ** t), v / (1 - beta2 ** t)];
+      const stride = slip.epsInsideRoot
+        ? mHat / Math.sqrt(vHat + eps)
+        : mHat / (Math.sqrt(vHat) + eps);
       const decay = slip.coupledDecay ? 0 : rate * weightDecay;
-      p = slip.decayAfterStride ? (p - rate * stride) * (1 - decay) : p * (1 - decay) - rate * stride;
+      p = slip.decayAfterStride
+        ? (p - rate * stride) * (1 - decay)
+        : p * (1 - decay) - rate * stride;
     });
     return p;
   });
 }
 
-function byAdamW(p0: number[], gradients: number[][], { rate, ...options }: Recipe, pauseAfter?: number): number[] {
+function byAdamW(
+  p0: number[],
+  gradients: number[][],
+  { rate, ...options }: Recipe,
+  pauseAfter?: number,
+): number[] {
   const store = new ParameterStore();
   store.add('w', 'vector', [p0.length], Float32Array.from(p0));
   let optimizer = new AdamW(store, options);
@@ -88,7 +104,12 @@ describe('AdamW', () => {
     fc.assert(
       fc.property(
         runs,
-        ({ p0, gradients, ...recipe }) => void expectClose(byAdamW(p0, gradients, recipe), byLoops(p0, gradients, recipe), tolerance),
+        ({ p0, gradients, ...recipe }) =>
+          void expectClose(
+            byAdamW(p0, gradients, recipe),
+            byLoops(p0, gradients, recipe),
+            tolerance,
+          ),
       ),
       {
         numRuns: 60,
@@ -97,7 +118,11 @@ describe('AdamW', () => {
   });
   it('is Adam where nothing decays', () => {
     const adam = { ...fixed, weightDecay: 0 };
-    expectClose(byAdamW(start, slopes, adam), byLoops(start, slopes, adam, { coupledDecay: true }), tolerance);
+    expectClose(
+      byAdamW(start, slopes, adam),
+      byLoops(start, slopes, adam, { coupledDecay: true }),
+      tolerance,
+    );
   });
   it.each<[string, Slip]>([
     ['decay mixed into the gradient', { coupledDecay: true }],
@@ -107,7 +132,9 @@ describe('AdamW', () => {
     ['β₁ and β₂ exchanged', { swappedBetas: true }],
     ['the first step counted as the second', { lateStepCount: true }],
   ])('can it fail? %s', (_, slip) => {
-    expect(() => expectClose(byAdamW(start, slopes, fixed), byLoops(start, slopes, fixed, slip), tolerance)).toThrow(/worst error/);
+    expect(() =>
+      expectClose(byAdamW(start, slopes, fixed), byLoops(start, slopes, fixed, slip), tolerance),
+    ).toThrow(/worst error/);
   });
   it('goes on after a pause as if there had been none, to the bit', () => {
     expect(byAdamW(start, slopes, fixed, 3)).toEqual(byAdamW(start, slopes, fixed));
@@ -119,7 +146,9 @@ describe('AdamW', () => {
     const two = new Float32Array(2);
     const broken: AdamWState['moments'][] = [{}, { w: { m: two, v: new Float32Array(3) } }];
     for (const moments of broken)
-      expect(() => optimizer.restore({ steps: 5, moments })).toThrow('AdamW.restore: the state of w is missing or of another size');
+      expect(() => optimizer.restore({ steps: 5, moments })).toThrow(
+        'AdamW.restore: the state of w is missing or of another size',
+      );
     expect(optimizer.steps).toBe(0);
     optimizer.dispose();
     store.dispose();
@@ -135,7 +164,7 @@ describe('AdamW', () => {
     expect(new Set(held).size).toBe(1);
     optimizer.dispose();
     store.dispose();
-    expect(tf.memory().numTensors).toBe(held[0]! - 3); // the weight and its two averages
+    expect(tf.memory().numTensors).toBe(held[0] - 3); // the weight and its two averages
   });
   it.each<[AdamWOptions, string]>([
     [{ beta1: 1 }, 'beta1 is 1; give a number from 0 up to, not including, 1'],
@@ -153,10 +182,18 @@ describe('AdamW', () => {
     store.add('b', 'vector', [1], Float32Array.of(2));
     const optimizer = new AdamW(store);
     tf.tidy(() => {
-      expect(() => optimizer.update({ a: tf.ones([1]) }, 0.1)).toThrow('there is no gradient for b');
-      expect(() => optimizer.update({ a: tf.ones([1]), b: tf.ones([1]) }, Number.NaN)).toThrow('the learning rate is NaN');
+      expect(() => optimizer.update({ a: tf.ones([1]) }, 0.1)).toThrow(
+        'there is no gradient for b',
+      );
+      expect(() => optimizer.update({ a: tf.ones([1]), b: tf.ones([1]) }, Number.NaN)).toThrow(
+        'the learning rate is NaN',
+      );
     });
-    expect([store.get('a')!.variable.dataSync()[0], store.get('b')!.variable.dataSync()[0], optimizer.steps]).toEqual([1, 2, 0]);
+    expect([
+      store.get('a')!.variable.dataSync()[0],
+      store.get('b')!.variable.dataSync()[0],
+      optimizer.steps,
+    ]).toEqual([1, 2, 0]);
     optimizer.dispose();
     store.dispose();
   });

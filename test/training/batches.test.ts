@@ -12,7 +12,7 @@ describe('batches', () => {
       const { inputs, targets } = batches.at(step);
       expect(inputs.length).toBe(3);
       inputs.forEach((row, r) => {
-        expect(row).toEqual(Array.from({ length: 10 }, (_, i) => row[0]! + i));
+        expect(row).toEqual(Array.from({ length: 10 }, (_, i) => row[0] + i));
         expect(targets[r]).toEqual(row.map((token) => token + 1));
       });
     }
@@ -31,13 +31,17 @@ describe('batches', () => {
     const one = new Batches(tokens, options);
     const inOrder = [0, 1, 2, 3, 4, 5, 6, 7].map((step) => one.at(step));
     const other = new Batches(tokens, options);
-    expect([7, 2, 5, 0].map((step) => other.at(step))).toEqual([7, 2, 5, 0].map((step) => inOrder[step]));
+    expect([7, 2, 5, 0].map((step) => other.at(step))).toEqual(
+      [7, 2, 5, 0].map((step) => inOrder[step]),
+    );
     expect(new Batches(tokens, { ...options, seed: 2 }).at(0)).not.toEqual(inOrder[0]);
   });
   it('work with a text of exactly one window, and refuse a shorter one', () => {
     const one = new Batches(tokens.slice(0, 11), { ...options, batch: 1 });
     expect(one.at(4).targets).toEqual([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]);
-    expect(() => new Batches(tokens.slice(0, 10), options)).toThrow(/has 10 tokens, a window of context 10 needs 11/);
+    expect(() => new Batches(tokens.slice(0, 10), options)).toThrow(
+      /has 10 tokens, a window of context 10 needs 11/,
+    );
     expect(() => new Batches(tokens, { ...options, batch: 0 })).toThrow(/batch is 0/);
   });
 });
@@ -53,7 +57,11 @@ describe('the learning rate', () => {
   });
   it('by cosine is half-way down half-way through', () => {
     const cosine = { ...schedule, decay: 'cosine' as const };
-    expect([4, 7, 10].map((step) => learningRate(step, cosine) * 100)).toEqual([1, expect.closeTo(0.55, 12), expect.closeTo(0.1, 12)]);
+    expect([4, 7, 10].map((step) => learningRate(step, cosine) * 100)).toEqual([
+      1,
+      expect.closeTo(0.55, 12),
+      expect.closeTo(0.1, 12),
+    ]);
     expect(learningRate(9, { ...schedule, decay: 'none' })).toBe(0.01);
   });
   it.each([

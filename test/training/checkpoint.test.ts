@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { filesOf, loadModel, saveModel } from '../../src/training/checkpoint';
-import { loadRun, removeRun, saveRun } from '../../src/training/run-file';
-import { expectClose, useTestEngine } from '../support';
+import { loadRun, removeRun, saveRun } from '../../src/training/training-checkpoint';
+import { expectClose, useTestEngine } from '../helpers';
 import { build, cardOf } from './tiny-run';
 
 beforeAll(useTestEngine);
@@ -26,7 +26,12 @@ describe('a model on disk', () => {
     const loaded = loadModel(join(folder, 'models', 'tiny'));
     expect(loaded.tokenizer.decode(loaded.tokenizer.encode('whale'))).toBe('whale');
     expect(loaded.card.curve).toEqual(trainer.curve);
-    tf.tidy(() => expectClose(loaded.model.logits([[1, 2, 3]]), model.logits([[1, 2, 3]]), { ofLargest: 0, absolute: 0 }));
+    tf.tidy(() =>
+      expectClose(loaded.model.logits([[1, 2, 3]]), model.logits([[1, 2, 3]]), {
+        ofLargest: 0,
+        absolute: 0,
+      }),
+    );
     loaded.model.dispose();
     expect(tf.memory().numTensors).toBe(before);
     trainer.dispose();
@@ -39,7 +44,9 @@ describe('a model on disk', () => {
     const { card } = filesOf(name);
     const whole = readFileSync(card, 'utf8');
     const before = tf.memory().numTensors;
-    expect(() => loadModel(join(folder, 'none'))).toThrow(/there is no .*none.json; a model has two files/);
+    expect(() => loadModel(join(folder, 'none'))).toThrow(
+      /there is no .*none.json; a model has two files/,
+    );
     expect(() => loadRun(name)).toThrow(/There is no .*other.resume.safetensors to resume/);
     writeFileSync(card, whole.slice(0, 200));
     expect(() => loadModel(name)).toThrow(/other.json: this is not JSON.*cut short/);

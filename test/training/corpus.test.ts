@@ -10,7 +10,14 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe('the corpus', () => {
   it('is Moby Dick, in order, from etymology to epilogue', () => {
     const { text } = readCorpus();
-    const marks = ['CHAPTER 1. Loomings.', 'Call me Ishmael.', 'CHAPTER 2. ', 'CHAPTER 10. ', 'CHAPTER 135. ', 'ESCAPED ALONE TO TELL THEE'];
+    const marks = [
+      'CHAPTER 1. Loomings.',
+      'Call me Ishmael.',
+      'CHAPTER 2. ',
+      'CHAPTER 10. ',
+      'CHAPTER 135. ',
+      'ESCAPED ALONE TO TELL THEE',
+    ];
     const places = marks.map((mark) => text.indexOf(mark));
     expect(places.every((place) => place > 0)).toBe(true);
     expect(places).toEqual([...places].sort((a, b) => a - b));
@@ -27,7 +34,9 @@ describe('the corpus', () => {
     expect(readCorpus(join(folder, 'b.txt'))).toEqual({ name: 'b.txt', text: 'second' });
   });
   it('refuses what holds no text', () => {
-    expect(() => readCorpus(join(folder, 'none'))).toThrow(/there is nothing at .*none; name a text file/);
+    expect(() => readCorpus(join(folder, 'none'))).toThrow(
+      /there is nothing at .*none; name a text file/,
+    );
     expect(() => readCorpus(join(folder, 'picture.png'))).toThrow(/picture.png is not UTF-8 text/);
     writeFileSync(join(folder, 'blank'), ' \n');
     expect(() => readCorpus(join(folder, 'blank'))).toThrow(/holds no text/);

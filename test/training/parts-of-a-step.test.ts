@@ -1,15 +1,15 @@
 /** A step taken in parts: several batches are one large one, and pieces of a window give its loss and a gradient that stops. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { SeededRandom } from '../../src/engine/random';
 import { createModel } from '../../src/models/create-model';
 import type { LanguageModel } from '../../src/models/language-model';
+import { SeededRandom } from '../../src/tensor/random';
 import type { BatchSource, Windows } from '../../src/training/batches';
 import { lossAndGradients } from '../../src/training/gradients';
 import { crossEntropy, NOT_ASKED } from '../../src/training/loss';
 import { configOf, type Recipe, trainerOptionsOf } from '../../src/training/recipe';
 import { Trainer } from '../../src/training/trainer';
-import { expectClose, type Tolerance, useTestEngine } from '../support';
+import { expectClose, type Tolerance, useTestEngine } from '../helpers';
 import { tiny, tokenizer } from './tiny-run';
 
 beforeAll(useTestEngine);
@@ -27,9 +27,11 @@ const [rows, length] = [2, 12];
 const source = (unasked: boolean): BatchSource => ({
   at: (number) => {
     const random = new SeededRandom(100 + number);
-    const draw = () => Math.floor(random.uniforms(1, 0, tokenizer.vocabSize)[0]!);
+    const draw = () => Math.floor(random.uniforms(1, 0, tokenizer.vocabSize)[0]);
     const windows = Array.from({ length: rows }, () => Array.from({ length: length + 1 }, draw));
-    const targets = windows.map((row) => row.slice(1).map((token, n) => (unasked && n % (number + 2) !== 0 ? NOT_ASKED : token)));
+    const targets = windows.map((row) =>
+      row.slice(1).map((token, n) => (unasked && n % (number + 2) !== 0 ? NOT_ASKED : token)),
+    );
     return { inputs: windows.map((row) => row.slice(0, -1)), targets };
   },
 });
@@ -46,10 +48,16 @@ async function nextStep(
   parts: { accumulate?: number; chunk?: number },
 ): Promise<{ loss: number; gradients: Numbers }> {
   const model = createModel(configOf({ ...tiny, ...kind }, tokenizer.vocabSize), { seed: 1 });
-  const trainer = new Trainer(model, from, { ...trainerOptionsOf(tiny), clipNorm: Number.POSITIVE_INFINITY, ...parts });
+  const trainer = new Trainer(model, from, {
+    ...trainerOptionsOf(tiny),
+    clipNorm: Number.POSITIVE_INFINITY,
+    ...parts,
+  });
   let gradients: Numbers = {};
   trainer.optimizer.update = (given) => {
-    gradients = Object.fromEntries(Object.entries(given).map(([name, g]) => [name, Array.from(g.dataSync())]));
+    gradients = Object.fromEntries(
+      Object.entries(given).map(([name, g]) => [name, Array.from(g.dataSync())]),
+    );
   };
   const { loss } = await trainer.takeStep();
   trainer.dispose();
@@ -65,34 +73,50 @@ function withModel<T>(kind: Partial<Recipe>, use: (model: LanguageModel) => T): 
   }
 }
 /** The definition: one mean over every answer that is asked for. */
-const inOne = (kind: Partial<Recipe>, { inputs, targets }: Windows): { loss: number; gradients: Numbers } =>
+const inOne = (
+  kind: Partial<Recipe>,
+  { inputs, targets }: Windows,
+): { loss: number; gradients: Numbers } =>
   withModel(kind, (model) =>
     tf.tidy(() => {
-      const { loss, gradients } = lossAndGradients(model.parameters, () => crossEntropy(model.logits(inputs), targets));
+      const { loss, gradients } = lossAndGradients(model.parameters, () =>
+        crossEntropy(model.logits(inputs), targets),
+      );
       return {
-        loss: loss.dataSync()[0]!,
-        gradients: Object.fromEntries(Object.entries(gradients).map(([name, g]) => [name, Array.from(g.dataSync())])),
+        loss: loss.dataSync()[0],
+        gradients: Object.fromEntries(
+          Object.entries(gradients).map(([name, g]) => [name, Array.from(g.dataSync())]),
+        ),
       };
     }),
   );
 const flat = (gradients: Numbers): number[] =>
   Object.keys(gradients)
     .sort()
-    .flatMap((name) => gradients[name]!);
-const expectSame = (got: { loss: number; gradients: Numbers }, want: { loss: number; gradients: Numbers }): void => {
+    .flatMap((name) => gradients[name]);
+const expectSame = (
+  got: { loss: number; gradients: Numbers },
+  want: { loss: number; gradients: Numbers },
+): void => {
   expectClose(got.loss, want.loss, reordered, 'loss');
   expectClose(flat(got.gradients), flat(want.gradients), reordered, 'gradient');
 };
 
 describe('several batches, one after the other', () => {
-  it.each([false, true])('are one batch of all their rows (with positions where nothing is asked: %s)', async (unasked) => {
-    const batches = source(unasked);
-    const [, kind] = kinds[0]!;
-    expectSame(await nextStep(kind, batches, { accumulate: 3 }), inOne(kind, together([0, 1, 2].map((n) => batches.at(n)))));
-  });
+  it.each([false, true])(
+    'are one batch of all their rows (with positions where nothing is asked: %s)',
+    async (unasked) => {
+      const batches = source(unasked);
+      const [, kind] = kinds[0];
+      expectSame(
+        await nextStep(kind, batches, { accumulate: 3 }),
+        inOne(kind, together([0, 1, 2].map((n) => batches.at(n)))),
+      );
+    },
+  );
   it('can it fail? the mean of the batches’ means is another number where they ask for different many answers', async () => {
     const batches = source(true);
-    const [, kind] = kinds[0]!;
+    const [, kind] = kinds[0];
     const mean = [0, 1, 2].reduce((sum, n) => sum + inOne(kind, batches.at(n)).loss / 3, 0);
     const { loss } = await nextStep(kind, batches, { accumulate: 3 });
     expect(() => expectClose(loss, mean, reordered)).toThrow(/worst error/);
@@ -112,13 +136,16 @@ describe('several batches, one after the other', () => {
 describe.each(kinds)('a window in pieces: %s', (_, kind) => {
   it('a piece as long as the window is the window', async () => {
     const whole = await nextStep(kind, source(true), {});
-    for (const chunk of [length, length + 1, 100]) expect(await nextStep(kind, source(true), { chunk })).toEqual(whole);
+    for (const chunk of [length, length + 1, 100])
+      expect(await nextStep(kind, source(true), { chunk })).toEqual(whole);
   });
   it.each([1, 5, 6])('of %d tokens have its loss, but another gradient', async (chunk) => {
     const whole = inOne(kind, source(true).at(0));
     const pieces = await nextStep(kind, source(true), { chunk });
     expectClose(pieces.loss, whole.loss, reordered, 'loss');
-    expect(() => expectClose(flat(pieces.gradients), flat(whole.gradients), { ofLargest: 1e-2, absolute: 0 })).toThrow(/worst error/);
+    expect(() =>
+      expectClose(flat(pieces.gradients), flat(whole.gradients), { ofLargest: 1e-2, absolute: 0 }),
+    ).toThrow(/worst error/);
   });
   it('have the slope of the loss with the earlier pieces’ states held constant, found by moving the weights', async () => {
     const chunk = 5;
@@ -142,11 +169,19 @@ describe.each(kinds)('a window in pieces: %s', (_, kind) => {
       });
       const lossWithStatesHeld = (): number =>
         starts.reduce((sum, start, i) => {
-          const cache = caches[i]!.fork();
-          const [x, y] = [inputs, targets].map((all) => all.map((row) => from(row, start, start + chunk))) as [number[][], number[][]];
-          const loss = tf.tidy(() => crossEntropy(model.prefill(x, cache, { logits: 'all', earlyExit: false }), y).dataSync()[0]!);
+          const cache = caches[i].fork();
+          const [x, y] = [inputs, targets].map((all) =>
+            all.map((row) => from(row, start, start + chunk)),
+          ) as [number[][], number[][]];
+          const loss = tf.tidy(
+            () =>
+              crossEntropy(
+                model.prefill(x, cache, { logits: 'all', earlyExit: false }),
+                y,
+              ).dataSync()[0],
+          );
           cache.dispose();
-          return sum + (loss * x[0]!.length) / length;
+          return sum + (loss * x[0].length) / length;
         }, 0);
       const random = new SeededRandom(3);
       const before = parameters.map(({ variable }) => variable.clone());
@@ -154,26 +189,38 @@ describe.each(kinds)('a window in pieces: %s', (_, kind) => {
       const direction = parameters.map(({ variable }) => random.normals(variable.size));
       const at = (step: number): number => {
         tf.tidy(() => {
-          for (const [i, { variable }] of parameters.entries()) variable.assign(before[i]!.add(tf.tensor(direction[i]!, variable.shape).mul(step)));
+          for (const [i, { variable }] of parameters.entries())
+            variable.assign(before[i].add(tf.tensor(direction[i], variable.shape).mul(step)));
         });
         return lossWithStatesHeld();
       };
       const h = 1e-3;
       const found = (at(h) - at(-h)) / (2 * h);
       const slope = (gradients: Numbers): number =>
-        parameters.reduce((sum, { name }, i) => sum + gradients[name]!.reduce((s, g, j) => s + g * direction[i]![j]!, 0), 0);
+        parameters.reduce(
+          (sum, { name }, i) =>
+            sum + gradients[name].reduce((s, g, j) => s + g * direction[i][j], 0),
+          0,
+        );
       // float32 losses near 3, divided by 2e-3: noise. The worst yet seen is 2e-3 of a slope of 0.4; the whole gradient's is far off.
       const tolerance = { ofLargest: 5e-3, absolute: 2e-3 };
       expectClose(slope(pieces.gradients), found, tolerance, 'slope');
       const whole = inOne(kind, source(false).at(0));
-      expect(() => expectClose(slope(whole.gradients), found, tolerance), 'can it fail? the whole gradient').toThrow(/worst error/);
+      expect(
+        () => expectClose(slope(whole.gradients), found, tolerance),
+        'can it fail? the whole gradient',
+      ).toThrow(/worst error/);
       tf.dispose(before);
       for (const cache of caches) cache.dispose();
     });
   });
   it('hold the same tensors after every step, several batches of pieces at a time', async () => {
     const model = createModel(configOf({ ...tiny, ...kind }, tokenizer.vocabSize), { seed: 1 });
-    const trainer = new Trainer(model, source(true), { ...trainerOptionsOf(tiny), accumulate: 2, chunk: 5 });
+    const trainer = new Trainer(model, source(true), {
+      ...trainerOptionsOf(tiny),
+      accumulate: 2,
+      chunk: 5,
+    });
     await trainer.takeStep();
     const held = tf.memory().numTensors;
     for (let i = 0; i < 3; i++) {
@@ -190,11 +237,21 @@ describe('parts that cannot be', () => {
     [{ accumulate: 0 }, /accumulate is 0; give a whole number of batches, 1 or more/],
     [{ chunk: 2.5 }, /chunk is 2.5; give a whole number of tokens/],
   ])('%j is refused', (parts, word) => {
-    withModel({}, (model) => expect(() => new Trainer(model, source(false), { ...trainerOptionsOf(tiny), ...parts })).toThrow(word));
+    withModel({}, (model) =>
+      expect(
+        () => new Trainer(model, source(false), { ...trainerOptionsOf(tiny), ...parts }),
+      ).toThrow(word),
+    );
   });
   it('pieces of a model without a cache are refused', () => {
     withModel({}, ({ parameters, logits }) =>
-      expect(() => new Trainer({ parameters, logits }, source(false), { ...trainerOptionsOf(tiny), chunk: 4 })).toThrow(
+      expect(
+        () =>
+          new Trainer({ parameters, logits }, source(false), {
+            ...trainerOptionsOf(tiny),
+            chunk: 4,
+          }),
+      ).toThrow(
         /chunk is 4, but this model keeps no cache to carry from piece to piece; leave chunk out/,
       ),
     );

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { root } from '../../src/cli/python-environment';
 import { createModel } from '../../src/models/create-model';
+import { root } from '../../src/support/notebook/python-environment';
 import { readCard } from '../../src/training/model-card';
 import { configOf, recipe, recipes, trainerOptionsOf } from '../../src/training/recipe';
 import { checkSchedule } from '../../src/training/schedule';
-import { useTestEngine } from '../support';
+import { useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 const vocabSize = 78; // of Moby Dick's characters that come ten times or more
@@ -19,7 +19,7 @@ describe('the recipes', () => {
       model.dispose();
       return count;
     });
-    expect(Math.abs(sizes[0]! - sizes[1]!) / sizes[0]!).toBeLessThan(0.02);
+    expect(Math.abs(sizes[0] - sizes[1]) / sizes[0]).toBeLessThan(0.02);
     expect(4 * Math.max(...sizes)).toBeLessThan(1_990_000); // the file's header takes a few thousand bytes
   });
   it('of the notebooks differ in the model alone', () => {
@@ -31,21 +31,36 @@ describe('the recipes', () => {
     checkSchedule(trainerOptionsOf(recipe(name)).schedule);
   });
   it('a step in parts reaches the trainer', () => {
-    expect(trainerOptionsOf({ ...recipe('small'), accumulate: 3, chunk: 64 })).toMatchObject({ accumulate: 3, chunk: 64 });
+    expect(trainerOptionsOf({ ...recipe('small'), accumulate: 3, chunk: 64 })).toMatchObject({
+      accumulate: 3,
+      chunk: 64,
+    });
     expect(trainerOptionsOf(recipe('small'))).toMatchObject({ accumulate: 1, chunk: undefined });
   });
-  it.each(['yoco', 'transformer'])('the %s of the notebooks, made before recipes said so much, is read as what it was', (name) => {
-    const { recipe: found } = readCard(name, readFileSync(join(root, 'notebooks', 'models', `${name}.json`), 'utf8'));
-    expect(found).toEqual(recipe(`notebook-${name}`));
-  });
+  it.each(['yoco', 'transformer'])(
+    'the %s of the notebooks, made before recipes said so much, is read as what it was',
+    (name) => {
+      const { recipe: found } = readCard(
+        name,
+        readFileSync(join(root, 'notebooks', 'models', `${name}.json`), 'utf8'),
+      );
+      expect(found).toEqual(recipe(`notebook-${name}`));
+    },
+  );
   it('a copy is handed out: changing it changes no recipe', () => {
     recipe('small').steps = 1;
     expect(recipe('small').steps).toBeGreaterThan(1);
   });
   it('refuses what makes no model', () => {
-    expect(() => recipe('large')).toThrow(/there is no "large"; there are small, notebook-yoco, notebook-transformer/);
-    expect(() => configOf({ ...recipe('small'), layers: 3 }, vocabSize)).toThrow(/layers is 3; .*give an even number/);
-    expect(() => configOf({ ...recipe('small'), model: 'gpt' as never }, vocabSize)).toThrow(/model is "gpt"; allowed: yoco, transformer/);
+    expect(() => recipe('large')).toThrow(
+      /there is no "large"; there are small, notebook-yoco, notebook-transformer/,
+    );
+    expect(() => configOf({ ...recipe('small'), layers: 3 }, vocabSize)).toThrow(
+      /layers is 3; .*give an even number/,
+    );
+    expect(() => configOf({ ...recipe('small'), model: 'gpt' as never }, vocabSize)).toThrow(
+      /model is "gpt"; allowed: yoco, transformer/,
+    );
     expect(() => configOf({ ...recipe('small'), heads: 5 }, vocabSize)).toThrow(/heads/);
   });
 });

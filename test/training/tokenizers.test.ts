@@ -14,7 +14,11 @@ const wordsOf = (text: string): string[] => text.match(new RegExp(wordPattern, '
 const allBytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
 
 /** The definition: count every pair of neighbours in every word, join the most frequent everywhere, begin again. */
-function learnByLoops(text: string, vocabSize: number, slip: { lastOfEquals?: boolean } = {}): string[] {
+function learnByLoops(
+  text: string,
+  vocabSize: number,
+  slip: { lastOfEquals?: boolean } = {},
+): string[] {
   const vocabulary = [...allBytes];
   let words = wordsOf(text).map(bytesOf);
   while (vocabulary.length < vocabSize) {
@@ -22,14 +26,17 @@ function learnByLoops(text: string, vocabSize: number, slip: { lastOfEquals?: bo
     for (const a of vocabulary)
       for (const b of vocabulary) {
         let times = 0;
-        for (const word of words) for (let i = 1; i < word.length; i++) if (word[i - 1] === a && word[i] === b) times++;
-        if (times > best.times || (slip.lastOfEquals && times === best.times && times > 1)) best = { times, a, b };
+        for (const word of words)
+          for (let i = 1; i < word.length; i++) if (word[i - 1] === a && word[i] === b) times++;
+        if (times > best.times || (slip.lastOfEquals && times === best.times && times > 1))
+          best = { times, a, b };
       }
     if (best.times < 2) break;
     words = words.map((word) => {
       const out: string[] = [];
       for (const piece of word) out.push(piece);
-      for (let i = 0; i + 1 < out.length; i++) if (out[i] === best.a && out[i + 1] === best.b) out.splice(i, 2, best.a + best.b);
+      for (let i = 0; i + 1 < out.length; i++)
+        if (out[i] === best.a && out[i + 1] === best.b) out.splice(i, 2, best.a + best.b);
       return out;
     });
     if (!vocabulary.includes(best.a + best.b)) vocabulary.push(best.a + best.b);
@@ -43,18 +50,18 @@ function encodeByLoops(text: string, vocabulary: string[]): number[] {
     for (;;) {
       let best = { rank: vocabulary.length, at: -1 };
       for (let i = 1; i < pieces.length; i++) {
-        const rank = vocabulary.indexOf(pieces[i - 1]! + pieces[i]!);
+        const rank = vocabulary.indexOf(pieces[i - 1] + pieces[i]);
         if (rank >= 0 && rank < best.rank) best = { rank, at: i - 1 };
       }
       if (best.at < 0) return pieces.map((piece) => vocabulary.indexOf(piece));
-      pieces.splice(best.at, 2, pieces[best.at]! + pieces[best.at + 1]!);
+      pieces.splice(best.at, 2, pieces[best.at] + pieces[best.at + 1]);
     }
   });
 }
 /** The pieces that merges make, built here a second time. */
 const piecesOf = (merges: readonly [number, number][]): string[] => {
   const pieces = [...allBytes];
-  for (const [a, b] of merges) pieces.push(pieces[a]! + pieces[b]!);
+  for (const [a, b] of merges) pieces.push(pieces[a] + pieces[b]);
   return pieces;
 };
 
@@ -102,13 +109,16 @@ describe('byte pairs', () => {
         const tokenizer = BytePairTokenizer.fit(text, vocabSize);
         const pieces = learnByLoops(text, vocabSize);
         expect(piecesOf([...tokenizer.merges])).toEqual(pieces);
-        for (const x of [text, other]) expect([...tokenizer.encode(x)]).toEqual(encodeByLoops(x, pieces));
+        for (const x of [text, other])
+          expect([...tokenizer.encode(x)]).toEqual(encodeByLoops(x, pieces));
       }),
       { numRuns: 15 },
     );
   });
   it('can it fail? equals taken in another order', () => {
-    expect(piecesOf(trainBytePairs(song, 290))).not.toEqual(learnByLoops(song, 290, { lastOfEquals: true }));
+    expect(piecesOf(trainBytePairs(song, 290))).not.toEqual(
+      learnByLoops(song, 290, { lastOfEquals: true }),
+    );
   });
   it('of Moby Dick: the first are the ends of English words, and half as many tokens write the book', () => {
     const text = readCorpus().text.slice(0, 200_000);
@@ -123,10 +133,16 @@ describe('byte pairs', () => {
     expect(BytePairTokenizer.fit('', 300).vocabSize).toBe(256);
   });
   it.each([255, 65_537, 300.5, Number.NaN])('a vocabulary of %d is refused', (size) => {
-    expect(() => trainBytePairs('ab', size)).toThrow(/vocabSize is .*; give 256 \(the bytes alone\) to 65536/);
+    expect(() => trainBytePairs('ab', size)).toThrow(
+      /vocabSize is .*; give 256 \(the bytes alone\) to 65536/,
+    );
   });
   it.each<[string, unknown, RegExp]>([
-    ['a merge of what does not exist yet', [[256, 97]], /merge 0 is \[256,97\]; it joins two tokens from 0 to 255/],
+    [
+      'a merge of what does not exist yet',
+      [[256, 97]],
+      /merge 0 is \[256,97\]; it joins two tokens from 0 to 255/,
+    ],
     ['half a pair', [[97, 98], [97]], /merge 1 is \[97\]/],
     ['no number', [['97', 98]], /merge 0 is \["97",98\]/],
     ['a broken number', [[97.5, 98]], /merge 0/],
@@ -141,7 +157,11 @@ describe('byte pairs', () => {
       ],
       /merge 3 makes a piece that is there already/,
     ],
-    ['pieces that double', Array.from({ length: 60 }, (_, i) => (i === 0 ? [97, 97] : [255 + i, 255 + i])), /a piece of 256 bytes/],
+    [
+      'pieces that double',
+      Array.from({ length: 60 }, (_, i) => (i === 0 ? [97, 97] : [255 + i, 255 + i])),
+      /a piece of 256 bytes/,
+    ],
   ])('a file with %s is refused', (_, merges, word) => {
     expect(() => tokenizerFrom({ kind: 'byte-pair', merges } as never)).toThrow(word);
   });
@@ -160,14 +180,21 @@ describe.each([
       }),
     );
   });
-  it.each(['', '\uFEFFa byte order mark', '<|endoftext|> is no order', 'it’s 1851\r\n\t 🐋', '\u0000', ' '.repeat(200), 'a'.repeat(400)])(
-    'gives back %j',
-    (text) => expect(tokenizer.decode(tokenizer.encode(text))).toBe(text),
-  );
+  it.each([
+    '',
+    '\uFEFFa byte order mark',
+    '<|endoftext|> is no order',
+    'it’s 1851\r\n\t 🐋',
+    '\u0000',
+    ' '.repeat(200),
+    'a'.repeat(400),
+  ])('gives back %j', (text) => expect(tokenizer.decode(tokenizer.encode(text))).toBe(text));
   it('has no id outside its vocabulary, and refuses one', () => {
     const { vocabSize } = tokenizer;
-    for (const id of tokenizer.encode('Call me Ishmael. 🐋')) expect(id < vocabSize && id >= 0).toBe(true);
-    for (const id of [vocabSize, -1, 0.5, Number.NaN]) expect(() => tokenizer.decode([id])).toThrow(/there is no token .*; ids go from 0 to/);
+    for (const id of tokenizer.encode('Call me Ishmael. 🐋'))
+      expect(id < vocabSize && id >= 0).toBe(true);
+    for (const id of [vocabSize, -1, 0.5, Number.NaN])
+      expect(() => tokenizer.decode([id])).toThrow(/there is no token .*; ids go from 0 to/);
     expect(typeof tokenizer.decode([vocabSize - 1])).toBe('string');
   });
   it('is the same after a journey through JSON', () => {
@@ -193,9 +220,19 @@ describe('a tokenizer by name', () => {
     expect(fitTokenizer('characters', 'ab'.repeat(10), 300).vocabSize).toBe(3);
     expect(fitTokenizer('bytes', '', 300).vocabSize).toBe(256);
     expect(fitTokenizer('byte-pair', 'abab '.repeat(10), 257).vocabSize).toBe(257);
-    expect(() => fitTokenizer('words' as never, '', 1)).toThrow(/there is no "words"; there are characters, bytes, byte-pair, cl100k_base/);
+    expect(() => fitTokenizer('words' as never, '', 1)).toThrow(
+      /there is no "words"; there are characters, bytes, byte-pair, cl100k_base/,
+    );
   });
-  it.each([null, undefined, 7, {}, { kind: 'pieces' }, { kind: 'characters' }, { kind: 'byte-pair', merges: 'ab' }])('%j describes none', (json) => {
+  it.each([
+    null,
+    undefined,
+    7,
+    {},
+    { kind: 'pieces' },
+    { kind: 'characters' },
+    { kind: 'byte-pair', merges: 'ab' },
+  ])('%j describes none', (json) => {
     expect(() => tokenizerFrom(json as never)).toThrow(/got .*; allowed: \{ "kind": "characters"/);
   });
 });

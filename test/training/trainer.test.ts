@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Batches } from '../../src/training/batches';
 import { trainerOptionsOf } from '../../src/training/recipe';
 import { Trainer } from '../../src/training/trainer';
+import { useTestEngine } from '../helpers';
 import { FadingModel } from '../inference/fading-model';
-import { useTestEngine } from '../support';
 import { build, tiny, tokenizer, tokens } from './tiny-run';
 
 beforeAll(useTestEngine);
@@ -28,7 +28,10 @@ describe('training', () => {
     const honest = Batches.prototype.at;
     try {
       Batches.prototype.at = function (step) {
-        return { inputs: honest.call(this, step).inputs, targets: honest.call(this, step + 1).targets };
+        return {
+          inputs: honest.call(this, step).inputs,
+          targets: honest.call(this, step + 1).targets,
+        };
       };
       await trainer.run();
     } finally {
@@ -53,7 +56,11 @@ describe('training', () => {
     const { model, trainer } = build({ steps: 7 });
     const rates: number[] = [];
     let asked = 0;
-    const done = await trainer.run({ validate: async () => ++asked, validateEvery: 3, onStep: ({ learningRate }) => rates.push(learningRate) });
+    const done = await trainer.run({
+      validate: async () => ++asked,
+      validateEvery: 3,
+      onStep: ({ learningRate }) => rates.push(learningRate),
+    });
     expect(done).toBe(true);
     expect(trainer.curve.validation.map(({ step }) => step)).toEqual([3, 6, 7]);
     expect(rates[0]).toBeCloseTo(0.02 / 5, 12);
@@ -69,7 +76,9 @@ describe('training', () => {
     const before = model.parameters.all().map(({ variable }) => variable.arraySync());
     const held = tf.memory().numTensors;
     model.logits = (ids) => tf.tidy(() => logits(ids).mul<tf.Tensor3D>(Number.NaN));
-    await expect(trainer.takeStep()).rejects.toThrow(/at step 2 the loss is NaN.*lower learning rate/);
+    await expect(trainer.takeStep()).rejects.toThrow(
+      /at step 2 the loss is NaN.*lower learning rate/,
+    );
     expect(model.parameters.all().map(({ variable }) => variable.arraySync())).toEqual(before);
     expect([tf.memory().numTensors, trainer.step]).toEqual([held, 1]);
     trainer.dispose();

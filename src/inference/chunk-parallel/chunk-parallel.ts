@@ -18,15 +18,16 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
-import { checkCount } from '../../engine/shapes';
-import type { EngineName } from '../../engine/use-engine';
 import type { Tokens } from '../../models/language-model';
 import { tokenTensor } from '../../models/tokens';
 import type { Yoco } from '../../models/yoco';
+import type { EngineName } from '../../support/backends/use-engine';
+import { checkCount } from '../../tensor/shapes';
+import { toStateDict } from '../../weights/state-dict';
+import type { Wire } from './channels';
 import { type Chunk, chunksOf } from './communication';
 import { type Done, type Span, sharedClock } from './device';
 import type { Answer, DeviceSetup, Order } from './device-thread';
-import type { Wire } from './mailbox';
 
 export interface DeviceReport extends Chunk {
   /** Bytes that this device was told. */
@@ -46,16 +47,25 @@ export class ChunkParallel {
    * Starts the devices and gives each a copy of the weights; a second or more each. Stop them with `stop()`.
    * @throws RangeError for a number of devices that is none; Error if a device does not start.
    */
-  static async start(model: Yoco, { devices = 2, engine = 'wasm' }: { devices?: number; engine?: EngineName } = {}): Promise<ChunkParallel> {
+  static async start(
+    model: Yoco,
+    { devices = 2, engine = 'wasm' }: { devices?: number; engine?: EngineName } = {},
+  ): Promise<ChunkParallel> {
     checkCount('ChunkParallel.start', 'devices', devices, 'devices');
     if (model.config.kind !== 'yoco')
-      throw new TypeError(`ChunkParallel.start: the model is a ${model.config.kind}; only YOCO's lower half can hand its memory to a neighbour.`);
-    const weights = model.stateDict();
+      throw new TypeError(
+        `ChunkParallel.start: the model is a ${model.config.kind}; only YOCO's lower half can hand its memory to a neighbour.`,
+      );
+    const weights = toStateDict(model.parameters);
     const wires = wiring(devices);
     const workers = wires.map(({ before, after }) => {
       const workerData: DeviceSetup = { config: model.config, weights, engine, before, after };
       const transferList: MessagePort[] = [...before, ...after].map(({ port }) => port);
-      return new Worker(join(__dirname, 'device-thread.cjs'), { workerData, transferList, execArgv: [] });
+      return new Worker(join(__dirname, 'device-thread.cjs'), {
+        workerData,
+        transferList,
+        execArgv: [],
+      });
     });
     const parallel = new ChunkParallel(workers);
     await parallel.all((_, i) => `device ${i} of ${devices} did not start`);
@@ -71,8 +81,12 @@ export class ChunkParallel {
    * @throws RangeError if there are fewer tokens than devices; Error naming the device that failed: then all are stopped.
    */
   async logits(tokens: Tokens): Promise<{ logits: tf.Tensor3D; reports: DeviceReport[] }> {
-    if (this.stopped) throw new Error('ChunkParallel: the devices are stopped; start new ones with ChunkParallel.start(model).');
-    if (this.busy) throw new Error('ChunkParallel: a run is under way; await it before you start the next.');
+    if (this.stopped)
+      throw new Error(
+        'ChunkParallel: the devices are stopped; start new ones with ChunkParallel.start(model).',
+      );
+    if (this.busy)
+      throw new Error('ChunkParallel: a run is under way; await it before you start the next.');
     const ids = tokenTensor('ChunkParallel.logits', tokens);
     const [batch, N] = ids.shape;
     const rows = ids.dataSync() as Int32Array;
@@ -81,27 +95,47 @@ export class ChunkParallel {
     const shares = chunks.map(({ from, to }) =>
       Int32Array.from({ length: batch * (to - from) }, (_, i) => {
         const n = to - from;
-        return rows[Math.floor(i / n) * N + from + (i % n)]!;
+        return rows[Math.floor(i / n) * N + from + (i % n)];
       }),
     );
 
     this.busy = true;
     const start = sharedClock();
     try {
-      const answers = this.all((_, i) => `device ${i} of ${this.devices}, tokens ${chunks[i]!.from} to ${chunks[i]!.to - 1}`);
+      const answers = this.all(
+        (_, i) => `device ${i} of ${this.devices}, tokens ${chunks[i].from} to ${chunks[i].to - 1}`,
+      );
       this.workers.forEach((worker, i) => {
-        const order: Order = { do: 'share', share: { ids: shares[i]!, batch, from: chunks[i]!.from } };
+        const order: Order = {
+          do: 'share',
+          share: { ids: shares[i], batch, from: chunks[i].from },
+        };
         worker.postMessage(order);
       });
       const done = (await answers) as Done[];
       const logits = tf.tidy(() =>
         tf.concat<tf.Tensor3D>(
-          done.map((part, i) => tf.tensor3d(part.logits, [batch, chunks[i]!.to - chunks[i]!.from, part.logits.length / shares[i]!.length])),
+          done.map((part, i) =>
+            tf.tensor3d(part.logits, [
+              batch,
+              chunks[i].to - chunks[i].from,
+              part.logits.length / shares[i].length,
+            ]),
+          ),
           1,
         ),
       );
-      const sinceStart = ({ what, ...span }: Span): Span => ({ what, start: span.start - start, end: span.end - start });
-      const reports = done.map(({ received, peakBytes, spans }, i) => ({ ...chunks[i]!, received, peakBytes, spans: spans.map(sinceStart) }));
+      const sinceStart = ({ what, ...span }: Span): Span => ({
+        what,
+        start: span.start - start,
+        end: span.end - start,
+      });
+      const reports = done.map(({ received, peakBytes, spans }, i) => ({
+        ...chunks[i],
+        received,
+        peakBytes,
+        spans: spans.map(sinceStart),
+      }));
       return { logits, reports };
     } finally {
       this.busy = false;
@@ -138,13 +172,16 @@ export class ChunkParallel {
 
 /** A wire from every device to every later one. */
 export function wiring(devices: number): { before: Wire[]; after: Wire[] }[] {
-  const ends = Array.from({ length: devices }, () => ({ before: [] as Wire[], after: [] as Wire[] }));
+  const ends = Array.from({ length: devices }, () => ({
+    before: [] as Wire[],
+    after: [] as Wire[],
+  }));
   for (let to = 1; to < devices; to++)
     for (let from = 0; from < to; from++) {
       const { port1, port2 } = new MessageChannel();
       const posted = new Int32Array(new SharedArrayBuffer(4));
-      ends[from]!.after.push({ port: port1, posted });
-      ends[to]!.before.push({ port: port2, posted });
+      ends[from].after.push({ port: port1, posted });
+      ends[to].before.push({ port: port2, posted });
     }
   return ends;
 }
@@ -155,9 +192,14 @@ async function answerOf(worker: Worker, where: string): Promise<Done | undefined
   const { signal } = heard;
   worker.ref(); // while an answer is awaited, the program may not end; between runs it may
   try {
-    const [answer] = (await Promise.race([once(worker, 'message', { signal }), once(worker, 'exit', { signal })])) as [Answer | number];
-    if (typeof answer === 'number') throw new Error(`${where}: the thread ended (code ${answer}) without an answer.`);
-    if ('error' in answer) throw new Error(`${where}: ${answer.error.message}`, { cause: answer.error.stack });
+    const [answer] = (await Promise.race([
+      once(worker, 'message', { signal }),
+      once(worker, 'exit', { signal }),
+    ])) as [Answer | number];
+    if (typeof answer === 'number')
+      throw new Error(`${where}: the thread ended (code ${answer}) without an answer.`);
+    if ('error' in answer)
+      throw new Error(`${where}: ${answer.error.message}`, { cause: answer.error.stack });
     return 'done' in answer ? answer.done : undefined;
   } finally {
     heard.abort();

@@ -13,8 +13,8 @@
  * the bytes, for both models. Source: YOCO, NeurIPS camera-ready, appendix A; the sums are ours.
  */
 import { cacheBytes } from '../../costs/memory';
-import { checkCount } from '../../engine/shapes';
 import type { ModelConfig } from '../../models/config';
+import { checkCount } from '../../tensor/shapes';
 
 /** A device's share of the positions: from, inclusive, to, exclusive. */
 export interface Chunk {
@@ -27,7 +27,9 @@ export function chunksOf(tokens: number, devices: number): Chunk[] {
   checkCount('chunksOf', 'devices', devices, 'devices');
   checkCount('chunksOf', 'tokens', tokens, 'tokens');
   if (devices > tokens)
-    throw new RangeError(`chunksOf: ${tokens} tokens for ${devices} devices; each needs a token, so take ${tokens} devices at most.`);
+    throw new RangeError(
+      `chunksOf: ${tokens} tokens for ${devices} devices; each needs a token, so take ${tokens} devices at most.`,
+    );
   const border = (i: number) => Math.floor((tokens * i) / devices);
   return Array.from({ length: devices }, (_, i) => ({ from: border(i), to: border(i + 1) }));
 }
@@ -43,13 +45,23 @@ export interface Communication {
 /** Bytes received by all devices together. @throws RangeError as `chunksOf` and `cacheBytes` do. */
 export function communicatedBytes(
   config: ModelConfig,
-  { tokens, devices, batch = 1, bytesPerValue = 4 }: { tokens: number; devices: number; batch?: number; bytesPerValue?: number },
+  {
+    tokens,
+    devices,
+    batch = 1,
+    bytesPerValue = 4,
+  }: { tokens: number; devices: number; batch?: number; bytesPerValue?: number },
 ): Communication {
   let [handedOn, gathered] = [0, 0];
   for (const { from } of chunksOf(tokens, devices).slice(1)) {
     const { parts, total } = cacheBytes(config, { tokens: from, batch, bytesPerValue });
     // A window keeps to its neighbourhood; whatever grows with the text must be gathered.
-    const bounded = config.kind === 'yoco' ? total - (parts.cross ?? 0) : config.windowSize === undefined ? 0 : total;
+    const bounded =
+      config.kind === 'yoco'
+        ? total - (parts.cross ?? 0)
+        : config.windowSize === undefined
+          ? 0
+          : total;
     handedOn += bounded;
     gathered += total - bounded;
   }

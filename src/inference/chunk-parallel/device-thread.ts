@@ -1,10 +1,10 @@
 /** A device in a thread of its own: takes shares of work, answers each with what it did or with what went wrong. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type EngineName, useEngine } from '../../engine/use-engine';
 import type { YocoConfig } from '../../models/config';
-import type { StateDict } from '../../models/state-dict';
+import { type EngineName, useEngine } from '../../support/backends/use-engine';
+import type { StateDict } from '../../weights/state-dict';
+import type { Wire } from './channels';
 import { ChunkDevice, type Done, type Share } from './device';
-import type { Wire } from './mailbox';
 
 export interface DeviceSetup {
   config: YocoConfig;
@@ -14,7 +14,10 @@ export interface DeviceSetup {
   after: Wire[];
 }
 export type Order = { do: 'share'; share: Share } | { do: 'stop' };
-export type Answer = { ready: true } | { done: Done } | { error: { message: string; stack?: string } };
+export type Answer =
+  | { ready: true }
+  | { done: Done }
+  | { error: { message: string; stack?: string } };
 
 async function main(setup: DeviceSetup): Promise<void> {
   await useEngine(setup.engine);
@@ -35,7 +38,10 @@ async function main(setup: DeviceSetup): Promise<void> {
 }
 const answer = (what: Answer): void => parentPort!.postMessage(what);
 const failure = (error: unknown): Answer => ({
-  error: error instanceof Error ? { message: error.message, stack: error.stack } : { message: String(error) },
+  error:
+    error instanceof Error
+      ? { message: error.message, stack: error.stack }
+      : { message: String(error) },
 });
 
 if (parentPort) main(workerData as DeviceSetup).catch((error: unknown) => answer(failure(error)));

@@ -12,17 +12,17 @@
  */
 
 import * as tf from '@tensorflow/tfjs';
-import type { Embedding } from '../../blocks/embedding';
-import { ParameterScope, ParameterStore } from '../../blocks/parameters';
-import { peakOf } from '../../engine/ledger';
-import { SeededRandom } from '../../engine/random';
+import type { Embedding } from '../../layers/embedding';
+import { ParameterScope, ParameterStore } from '../../layers/parameters';
 import type { YocoConfig } from '../../models/config';
 import { CrossDecoder } from '../../models/cross-decoder';
 import { SelfDecoder } from '../../models/self-decoder';
-import { loadStateDict, type StateDict } from '../../models/state-dict';
 import { embeddingOf, LogitReader, rotaryOf } from '../../models/yoco-ends';
-import { ArrivingMemories } from './handover';
-import { Mailbox, pack, unpack, type Wire } from './mailbox';
+import { peakOf } from '../../tensor/ledger';
+import { SeededRandom } from '../../tensor/random';
+import { loadStateDict, type StateDict } from '../../weights/state-dict';
+import { ArrivingMemories } from './cache-transfer';
+import { Mailbox, pack, unpack, type Wire } from './channels';
 
 /** What a device is given to do. */
 export interface Share {
@@ -61,13 +61,17 @@ export class ChunkDevice {
     const rotary = rotaryOf(config);
     this.embedding = embeddingOf(scope, config);
     this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
-    if (config.crossLayers > 0) this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
+    if (config.crossLayers > 0)
+      this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
     this.reader = new LogitReader(scope, this.embedding, config);
     loadStateDict(this.parameters, weights, { where: 'weights sent to a device' });
   }
 
   /** Leaves no tensor behind. @throws RangeError for an id outside the vocabulary. */
-  run({ ids, batch, from }: Share, wires: { before: readonly Wire[]; after: readonly Wire[] }): Done {
+  run(
+    { ids, batch, from }: Share,
+    wires: { before: readonly Wire[]; after: readonly Wire[] },
+  ): Done {
     const mail = new Mailbox(wires);
     const clock = new Clock();
     const { result: logits, needed } = peakOf(() =>
@@ -79,7 +83,12 @@ export class ChunkDevice {
     );
     const numbers = (logits.dataSync() as Float32Array).slice();
     logits.dispose();
-    return { logits: numbers, received: mail.received, peakBytes: needed.bytes, spans: clock.stop() };
+    return {
+      logits: numbers,
+      received: mail.received,
+      peakBytes: needed.bytes,
+      spans: clock.stop(),
+    };
   }
 
   private toTheMiddle(x: tf.Tensor3D, from: number, mail: Mailbox, clock: Clock): tf.Tensor3D {
@@ -105,7 +114,8 @@ export class ChunkDevice {
     clock.begin('wait');
     const earlier = mail.gather();
     clock.begin('cross');
-    const whole = (name: 'k' | 'v') => tf.concat<tf.Tensor4D>([...earlier.map((parcel) => unpack(parcel, name)), own[name]], 1);
+    const whole = (name: 'k' | 'v') =>
+      tf.concat<tf.Tensor4D>([...earlier.map((parcel) => unpack(parcel, name)), own[name]], 1);
     // The queries are the last n positions of these keys: a chunk is the end of the text before it.
     return this.crossDecoder.apply(middle, earlier.length ? { k: whole('k'), v: whole('v') } : own);
   }

@@ -9,13 +9,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { SeededRandom } from '../../../src/engine/random';
-import type { EngineName } from '../../../src/engine/use-engine';
 import type { ModelConfig } from '../../../src/models/config';
 import { createModel } from '../../../src/models/create-model';
-import { saveSafetensors } from '../../../src/models/safetensors';
-import type { StateDict } from '../../../src/models/state-dict';
 import { forms } from '../../../src/retention/index';
+import type { EngineName } from '../../../src/support/backends/use-engine';
+import { SeededRandom } from '../../../src/tensor/random';
+import { saveSafetensors } from '../../../src/weights/safetensors';
+import { type StateDict, toStateDict } from '../../../src/weights/state-dict';
 import { type Goal, goalsOf, median, type Setting, type TableResult } from '../measure';
 import { configsFor, count, GATED, TRANSFORMER } from '../models';
 import { Peer } from './process';
@@ -46,29 +46,46 @@ export interface Job {
 function retentionJob(folder: string, tokens: number, backward: boolean): Job {
   const random = new SeededRandom(3);
   const four = () => tf.tensor4d(random.normals(4 * tokens * 64), [1, 4, tokens, 64]);
-  const inputs = { q: four(), k: four(), v: four(), logDecay: tf.tensor3d(random.uniforms(4 * tokens, -0.1, 0), [1, 4, tokens]) };
+  const inputs = {
+    q: four(),
+    k: four(),
+    v: four(),
+    logDecay: tf.tensor3d(random.uniforms(4 * tokens, -0.1, 0), [1, 4, tokens]),
+  };
   const file = join(folder, `retention-${tokens}.safetensors`);
   const dict: StateDict = new Map(
-    Object.entries(inputs).map(([name, x]) => [name, { dtype: 'F32', shape: x.shape, data: x.dataSync() as Float32Array }]),
+    Object.entries(inputs).map(([name, x]) => [
+      name,
+      { dtype: 'F32', shape: x.shape, data: x.dataSync() as Float32Array },
+    ]),
   );
   saveSafetensors(file, dict);
   const forward = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, logDecay: tf.Tensor) =>
     forms.chunkwise({ q, k, v, logDecay } as typeof inputs, { chunkSize: CHUNK.ours }).output;
-  const gradients = tf.grads((...x: tf.Tensor[]) => forward(x[0]!, x[1]!, x[2]!, x[3]!).sum());
+  const gradients = tf.grads((...x: tf.Tensor[]) => forward(x[0], x[1], x[2], x[3]).sum());
   const all = [inputs.q, inputs.k, inputs.v, inputs.logDecay];
   return {
     name: `chunkwise retention, ${backward ? 'forward + backward' : 'forward'}, ${count(tokens)} tokens`,
     request: { what: 'retention', inputs: file, backward, chunk: CHUNK.theirs },
-    run: () => tf.tidy(() => (backward ? gradients(all) : [forward(inputs.q, inputs.k, inputs.v, inputs.logDecay)])),
+    run: () =>
+      tf.tidy(() =>
+        backward ? gradients(all) : [forward(inputs.q, inputs.k, inputs.v, inputs.logDecay)],
+      ),
     tokens,
     dispose: () => tf.dispose(all),
   };
 }
 
-function modelJob(folder: string, name: string, config: ModelConfig, what: 'prefill' | 'decode', tokens: number): Job {
+function modelJob(
+  folder: string,
+  name: string,
+  config: ModelConfig,
+  what: 'prefill' | 'decode',
+  tokens: number,
+): Job {
   const model = createModel(config, { seed: 7 });
   const weights = join(folder, `${config.kind}.safetensors`);
-  saveSafetensors(weights, model.stateDict());
+  saveSafetensors(weights, toStateDict(model.parameters));
   const ids = Array.from({ length: tokens }, (_, i) => (i * 31 + (i >> 5)) % 256);
   const prompt = tf.tensor2d(ids, [1, tokens], 'int32');
   const held = model.newCache();
@@ -82,7 +99,7 @@ function modelJob(folder: string, name: string, config: ModelConfig, what: 'pref
   return {
     name: `${name}: ${what === 'prefill' ? `prefill of ${count(tokens)} tokens` : `a step behind ${count(tokens)} tokens`}`,
     request: { what, config, weights, ids, chunk: CHUNK.theirs },
-    run: what === 'prefill' ? prefill : () => [model.step([ids[0]!], held)],
+    run: what === 'prefill' ? prefill : () => [model.step([ids[0]], held)],
     tokens: what === 'prefill' ? tokens : 1,
     dispose: () => {
       held.dispose();
@@ -102,7 +119,9 @@ function jobs(folder: string, { small, ...setting }: Setting & { small: boolean 
     () => retentionJob(folder, retention, true),
     ...lengths.flatMap((tokens) =>
       [TRANSFORMER, GATED].flatMap((name) =>
-        (['prefill', 'decode'] as const).map((what) => () => modelJob(folder, name, configs[name]!, what, tokens)),
+        (['prefill', 'decode'] as const).map(
+          (what) => () => modelJob(folder, name, configs[name], what, tokens),
+        ),
       ),
     ),
   ];
@@ -118,18 +137,26 @@ export async function compare(peer: Pick<Peer, 'ask'>, job: Job): Promise<void> 
   const ourTensors = made.map((x) => x.dataSync() as Float32Array);
   tf.dispose(made);
   const refuse = (what: string) => {
-    throw new Error(`${job.name}: PyTorch and ${OURS} ${what}; what is not equal is not compared by the clock.`);
+    throw new Error(
+      `${job.name}: PyTorch and ${OURS} ${what}; what is not equal is not compared by the clock.`,
+    );
   };
   const sizes = (all: ArrayLike<number>[]) => `[${all.map(({ length }) => length)}]`;
-  if (sizes(theirTensors) !== sizes(ourTensors)) refuse(`give ${sizes(theirTensors)} and ${sizes(ourTensors)} numbers`);
+  if (sizes(theirTensors) !== sizes(ourTensors))
+    refuse(`give ${sizes(theirTensors)} and ${sizes(ourTensors)} numbers`);
   ourTensors.forEach((ours, i) => {
     const largest = ours.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-    const worst = ours.reduce((most, x, j) => Math.max(most, Math.abs(x - theirTensors[i]![j]!)), 0);
+    const worst = ours.reduce((most, x, j) => Math.max(most, Math.abs(x - theirTensors[i][j])), 0);
     if (!(worst <= ALLOWED * largest)) refuse(`differ by ${worst} of ${largest} in tensor ${i}`); // a NaN differs too
   });
 }
 
-async function race(peer: Peer, job: Job, rounds: number, threadCounts: readonly number[]): Promise<TableResult['rows'][number]> {
+async function race(
+  peer: Peer,
+  job: Job,
+  rounds: number,
+  threadCounts: readonly number[],
+): Promise<TableResult['rows'][number]> {
   await peer.ask({ do: 'make', name: job.name, ...job.request });
   // Both sides take the mean of a turn's runs: a pause to collect garbage is part of the price.
   const ourTurn = (runs: number) => {
@@ -139,22 +166,32 @@ async function race(peer: Peer, job: Job, rounds: number, threadCounts: readonly
     tf.tidy(() => tf.ones([8]).add(1).dataSync());
     return (performance.now() - start) / runs;
   };
-  const theirTurn = async (threads: number, runs: number) => (await peer.ask({ do: 'time', name: job.name, threads, runs })).ms!;
+  const theirTurn = async (threads: number, runs: number) =>
+    (await peer.ask({ do: 'time', name: job.name, threads, runs })).ms!;
   const warm = Math.min(ourTurn(1), ourTurn(1));
   for (const threads of threadCounts) await theirTurn(threads, 1);
   // A step takes a millisecond: several in a row, or the message back and forth would be half of it.
   const runs = Math.max(1, Math.min(10, Math.round(50 / warm)));
-  const times: Record<string, number[]> = { [OURS]: [], ...Object.fromEntries(threadCounts.map((threads) => [theirs(threads), []])) };
+  const times: Record<string, number[]> = {
+    [OURS]: [],
+    ...Object.fromEntries(threadCounts.map((threads) => [theirs(threads), []])),
+  };
   for (let round = 0; round < rounds; round++) {
-    times[OURS]!.push(ourTurn(runs));
-    for (const threads of threadCounts) times[theirs(threads)]!.push(await theirTurn(threads, runs));
+    times[OURS].push(ourTurn(runs));
+    for (const threads of threadCounts) times[theirs(threads)].push(await theirTurn(threads, runs));
   }
-  const ours = median(times[OURS]!);
+  const ours = median(times[OURS]);
   return {
     name: job.name,
     measured: Object.entries(times).map(([rival, all]) => {
       const medianMs = median(all);
-      return { rival, medianMs, runs: all.length * runs, tokensPerSecond: (1000 * job.tokens) / medianMs, ratio: medianMs / ours };
+      return {
+        rival,
+        medianMs,
+        runs: all.length * runs,
+        tokensPerSecond: (1000 * job.tokens) / medianMs,
+        ratio: medianMs / ours,
+      };
     }),
   };
 }
@@ -163,7 +200,11 @@ async function race(peer: Peer, job: Job, rounds: number, threadCounts: readonly
  * @param python an interpreter with PyTorch in it, from `preparePeer`.
  * @throws Error if PyTorch fails, or computes something else.
  */
-export async function runPeers(python: string, setting: Setting, say: (line: string) => void): Promise<TableResult> {
+export async function runPeers(
+  python: string,
+  setting: Setting,
+  say: (line: string) => void,
+): Promise<TableResult> {
   // A graphics card is compared with a graphics card, where threads of the processor do not count.
   const onCard = isCard(setting.engine);
   const peer = new Peer(python, onCard ? 'cuda' : 'cpu');
@@ -182,7 +223,11 @@ export async function runPeers(python: string, setting: Setting, say: (line: str
     for (const make of jobs(folder, { ...setting, small: false })) {
       const job = make();
       say(`peers: ${job.name}`);
-      rows.push(await race(peer, job, setting.quick ? 3 : 7, onCard ? [1] : [1, 2]).finally(() => job.dispose()));
+      rows.push(
+        await race(peer, job, setting.quick ? 3 : 7, onCard ? [1] : [1, 2]).finally(() =>
+          job.dispose(),
+        ),
+      );
       await peer.ask({ do: 'free' });
       if (!promised) continue;
       const atLeast = promised[job.request.what];

@@ -3,12 +3,18 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { prepareJupyter, root } from '../../../src/cli/python-environment';
-import { outputOf, runQuietly } from '../../../src/cli/run-command';
+import { prepareJupyter, root } from '../../../src/support/notebook/python-environment';
+import { outputOf, runQuietly } from '../../../src/support/notebook/run-command';
 
-const python = join(root, '.venv', ...(process.platform === 'win32' ? ['Scripts', 'python.exe'] : ['bin', 'python']));
+const python = join(
+  root,
+  '.venv',
+  ...(process.platform === 'win32' ? ['Scripts', 'python.exe'] : ['bin', 'python']),
+);
 const requirements = join(__dirname, 'requirements.txt');
-const hasTorch = () => existsSync(python) && outputOf(python, ['-c', 'import torch; print(torch.__version__)']) !== undefined;
+const hasTorch = () =>
+  existsSync(python) &&
+  outputOf(python, ['-c', 'import torch; print(torch.__version__)']) !== undefined;
 
 /**
  * The interpreter with PyTorch in it; installs it if need be.
@@ -17,13 +23,26 @@ const hasTorch = () => existsSync(python) && outputOf(python, ['-c', 'import tor
 export async function preparePeer(say: (line: string) => void): Promise<string> {
   if (hasTorch()) return python;
   if (!existsSync(python)) await prepareJupyter(say);
-  if (!existsSync(python)) throw new Error('there is no .venv/ to install PyTorch into; run npm start once, it makes one');
-  say('Installing PyTorch into .venv/ (0.9 GB; on Linux with an open network up to 3 GB, because its wheel brings CUDA). Delete .venv/ to undo.');
-  const { code, lines } = await runQuietly(python, ['-m', 'pip', 'install', '--disable-pip-version-check', '-r', requirements], (line) => {
-    if (line.startsWith('Collecting')) say(`  ${line}`);
-  });
-  if (code !== 0) throw new Error(`PyTorch could not be installed: ${lines.filter((line) => /error/i.test(line)).at(-1) ?? lines.at(-1)}`);
-  if (!hasTorch()) throw new Error('PyTorch is installed, but import torch fails; try it in .venv/ by hand to see why');
+  if (!existsSync(python))
+    throw new Error('there is no .venv/ to install PyTorch into; run npm start once, it makes one');
+  say(
+    'Installing PyTorch into .venv/ (0.9 GB; on Linux with an open network up to 3 GB, because its wheel brings CUDA). Delete .venv/ to undo.',
+  );
+  const { code, lines } = await runQuietly(
+    python,
+    ['-m', 'pip', 'install', '--disable-pip-version-check', '-r', requirements],
+    (line) => {
+      if (line.startsWith('Collecting')) say(`  ${line}`);
+    },
+  );
+  if (code !== 0)
+    throw new Error(
+      `PyTorch could not be installed: ${lines.filter((line) => /error/i.test(line)).at(-1) ?? lines.at(-1)}`,
+    );
+  if (!hasTorch())
+    throw new Error(
+      'PyTorch is installed, but import torch fails; try it in .venv/ by hand to see why',
+    );
   return python;
 }
 
@@ -31,14 +50,19 @@ type Answer = { error?: string; ms?: number; numbers?: number[][]; version?: str
 
 export class Peer {
   private readonly child: ChildProcessWithoutNullStreams;
-  private readonly waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void }[] = [];
+  private readonly waiting: {
+    resolve: (answer: Answer) => void;
+    reject: (error: Error) => void;
+  }[] = [];
   private complaints = '';
   private gone?: Error;
 
   /** @param device `cuda` is taken if PyTorch sees a card, `cpu` otherwise. */
   constructor(interpreter: string, device: 'cpu' | 'cuda' = 'cpu') {
     this.child = spawn(interpreter, [join(__dirname, 'peer.py'), device]);
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.waiting.shift()?.resolve(JSON.parse(line) as Answer));
+    createInterface({ input: this.child.stdout }).on('line', (line) =>
+      this.waiting.shift()?.resolve(JSON.parse(line) as Answer),
+    );
     this.child.stderr.on('data', (chunk: Buffer) => {
       this.complaints = `${this.complaints}${chunk}`.slice(-2000);
     });
@@ -48,7 +72,9 @@ export class Peer {
     };
     this.child.on('error', (error) => fail(`PyTorch could not be started: ${error.message}`));
     this.child.stdin.on('error', () => undefined); // it has ended; 'close' says why
-    this.child.on('close', (code) => fail(`PyTorch ended with code ${code}: ${this.complaints.trim().split('\n').at(-1)}`));
+    this.child.on('close', (code) =>
+      fail(`PyTorch ended with code ${code}: ${this.complaints.trim().split('\n').at(-1)}`),
+    );
   }
 
   /** @throws Error with PyTorch's own words. */

@@ -1,0 +1,129 @@
+/**
+ * The weights of a model, each under the name that the official code gives it.
+ *
+ * A model is built by walking down its names: `scope.within('layers.0').within('ffn')`. Every weight lands in one store,
+ * from which the optimiser, the checkpoint and the parameter count are read; no layer needs code of its own for them.
+ */
+import * as tf from '@tensorflow/tfjs';
+import type { SeededRandom } from '../tensor/random';
+
+/** `matrix`: held [in, out], stored on disk [out, in] as PyTorch does. `table` and `vector`: the same in both places. */
+export type ParameterKind = 'matrix' | 'table' | 'vector';
+
+export interface Parameter {
+  readonly name: string;
+  readonly kind: ParameterKind;
+  readonly variable: tf.Variable;
+}
+
+/** Draws `size` numbers for a weight that sums over `fanIn` inputs into `fanOut` outputs. */
+export type Initializer = (
+  random: SeededRandom,
+  size: number,
+  fanIn: number,
+  fanOut: number,
+) => Float32Array;
+
+/** U(±gain·√(6 / (in + out))). The official code takes gain 2^-2.5 for q, k, v, g, γ of retention and 2^-1 for its output. */
+export const xavierUniform =
+  (gain = 1): Initializer =>
+  (random, size, fanIn, fanOut) => {
+    const bound = gain * Math.sqrt(6 / (fanIn + fanOut));
+    return random.uniforms(size, -bound, bound);
+  };
+/** U(±1/√in): PyTorch's default for a linear layer (Kaiming uniform with a = √5). */
+export const kaimingUniform: Initializer = (random, size, fanIn) =>
+  random.uniforms(size, -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn));
+export const normalInit =
+  (standardDeviation: number): Initializer =>
+  (random, size) =>
+    random.normals(size, 0, standardDeviation);
+export const ones: Initializer = (_, size) => new Float32Array(size).fill(1);
+
+export class ParameterStore {
+  private readonly byName = new Map<string, Parameter>();
+  private readonly secondNames = new Map<string, string>();
+
+  /** @throws RangeError if the name is taken. The store owns the variable. */
+  add(name: string, kind: ParameterKind, shape: number[], values: Float32Array): tf.Variable {
+    if (this.byName.has(name))
+      throw new RangeError(
+        `ParameterStore: there is a weight ${name} already; each name stands for one weight.`,
+      );
+    // tidy: the variable keeps itself alive, the tensor that it is made from is let go.
+    const variable = tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32')));
+    this.byName.set(name, { name, kind, variable });
+    return variable;
+  }
+  /** A second name of the same weight, as a tied output head has: the file holds both, the optimiser sees one. */
+  alias(name: string, existing: string): void {
+    if (!this.byName.has(existing) || this.byName.has(name))
+      throw new RangeError(
+        `ParameterStore: cannot name ${existing} also ${name}; the first must exist and the second be free.`,
+      );
+    this.secondNames.set(name, existing);
+  }
+  /** Second name → the name under which the weight is kept. */
+  get aliases(): ReadonlyMap<string, string> {
+    return this.secondNames;
+  }
+  get(name: string): Parameter | undefined {
+    return this.byName.get(this.secondNames.get(name) ?? name);
+  }
+  /** In the order in which the model was built: bottom to top. */
+  all(): Parameter[] {
+    return [...this.byName.values()];
+  }
+  /** How many numbers the model has learned or will learn. */
+  get count(): number {
+    return this.all().reduce((sum, p) => sum + p.variable.size, 0);
+  }
+  dispose(): void {
+    for (const { variable } of this.all()) variable.dispose();
+    this.byName.clear();
+  }
+}
+
+/** A place in the tree of names, and the dice for the weights below it. */
+export class ParameterScope {
+  constructor(
+    readonly store: ParameterStore,
+    private readonly random: SeededRandom,
+    readonly path = '',
+  ) {}
+
+  within(name: string): ParameterScope {
+    return new ParameterScope(this.store, this.random, this.nameOf(name));
+  }
+  /** [fanIn, fanOut] in memory: x · W without a transpose. */
+  matrix(name: string, fanIn: number, fanOut: number, init: Initializer): tf.Variable<tf.Rank.R2> {
+    const values = init(this.random, fanIn * fanOut, fanIn, fanOut);
+    return this.store.add(
+      this.nameOf(name),
+      'matrix',
+      [fanIn, fanOut],
+      values,
+    ) as tf.Variable<tf.Rank.R2>;
+  }
+  /** [rows, width]: one row per entry, as an embedding has. */
+  table(name: string, rows: number, width: number, init: Initializer): tf.Variable<tf.Rank.R2> {
+    const values = init(this.random, rows * width, width, rows);
+    return this.store.add(
+      this.nameOf(name),
+      'table',
+      [rows, width],
+      values,
+    ) as tf.Variable<tf.Rank.R2>;
+  }
+  vector(name: string, size: number, init: Initializer): tf.Variable<tf.Rank.R1> {
+    return this.store.add(
+      this.nameOf(name),
+      'vector',
+      [size],
+      init(this.random, size, size, size),
+    ) as tf.Variable<tf.Rank.R1>;
+  }
+  private nameOf(name: string): string {
+    return this.path ? `${this.path}.${name}` : name;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The ledger of tensors: how many are held, and how many bytes, now and at the worst moment.
+ *
+ * Bytes are those of live buffers. A reshape or a clone is a second tensor over the same buffer: it counts as a tensor, but
+ * its bytes count once (TensorFlow.js's own `tf.memory().numBytes` counts them again for every view). What an engine needs
+ * for a moment inside one operation, such as a packed copy of a matrix, is not in the ledger.
+ */
+import * as tf from '@tensorflow/tfjs';
+
+export interface Ledger {
+  tensors: number;
+  bytes: number;
+}
+
+/** The parts of TensorFlow.js that hear of every tensor's birth and end. Private as types, unchanged since version 1. */
+interface Registry {
+  readonly state: { numBytes: number; numDataBuffers: number; numTensors: number };
+  trackTensor(tensor: tf.Tensor, backend: unknown): void;
+  disposeTensor(tensor: tf.Tensor): void;
+}
+const registry = tf.engine() as unknown as Registry;
+const { trackTensor, disposeTensor } = registry;
+const watchers = new Set<() => void>();
+/** Views alive now would be counted with their buffers, but at import there are hardly any. */
+let bytes = registry.state.numBytes;
+
+/** Does `step`, and books `size` bytes for each buffer that it brought to life (+) or ended (−). */
+function book(step: () => void, size: number): void {
+  const buffers = registry.state.numDataBuffers;
+  step();
+  bytes += size * (registry.state.numDataBuffers - buffers);
+}
+const bytesOf = (tensor: tf.Tensor) =>
+  tensor.dtype === 'string' ? 0 : tensor.size * tf.util.bytesPerElement(tensor.dtype);
+registry.trackTensor = (tensor, backend) => {
+  book(() => trackTensor.call(registry, tensor, backend), bytesOf(tensor));
+  for (const watch of watchers) watch();
+};
+registry.disposeTensor = (tensor) =>
+  book(() => disposeTensor.call(registry, tensor), bytesOf(tensor));
+
+/** What is alive now. */
+export const ledger = (): Ledger => ({ tensors: registry.state.numTensors, bytes });
+
+/** Tensors that `work` leaves behind beyond what it returns; 0 for a function that cleans up. */
+export function leakedBy(work: () => tf.TensorContainer): number {
+  const before = tf.memory().numTensors;
+  const result = work();
+  if (result) tf.dispose(result);
+  return tf.memory().numTensors - before;
+}
+
+/** The worst moment of a piece of work. */
+export interface Peak<T> {
+  /** What the work returned; the caller owns it. */
+  result: T;
+  /** Held when the work began. */
+  before: Ledger;
+  /** The most held at any moment of the work, what was there before included. */
+  peak: Ledger;
+  /** `peak` less `before`: what the work itself needed. */
+  needed: Ledger;
+}
+
+/** Runs `work` and watches every tensor that comes to life in it. Calls may be nested; `work` must not be async. */
+export function peakOf<T>(work: () => T): Peak<T> {
+  const before = ledger();
+  const peak = { ...before };
+  const watch = () => {
+    peak.tensors = Math.max(peak.tensors, registry.state.numTensors);
+    peak.bytes = Math.max(peak.bytes, bytes);
+  };
+  watchers.add(watch);
+  try {
+    const result = work();
+    return {
+      result,
+      before,
+      peak,
+      needed: { tensors: peak.tensors - before.tensors, bytes: peak.bytes - before.bytes },
+    };
+  } finally {
+    watchers.delete(watch);
+  }
+}
+
+/** Passes on what `work` returns. @throws Error if it leaves tensors behind that are not in its result. */
+export function guardLeaks<T extends tf.TensorContainer>(where: string, work: () => T): T {
+  const before = tf.memory().numTensors;
+  const result = work();
+  const returned = result ? tensorsIn(result) : 0;
+  const leaked = tf.memory().numTensors - before - returned;
+  if (leaked > 0)
+    throw new Error(
+      `${where}: ${leaked} tensor${leaked > 1 ? 's' : ''} left behind beyond the ${returned} returned; use tf.tidy or dispose().`,
+    );
+  return result;
+}
+
+function tensorsIn(container: tf.TensorContainer): number {
+  if (container instanceof tf.Tensor) return 1;
+  if (container === null || typeof container !== 'object') return 0;
+  return Object.values(container).reduce<number>(
+    (sum, part) => sum + tensorsIn(part as tf.TensorContainer),
+    0,
+  );
+}

@@ -1,0 +1,161 @@
+/**
+ * `npm run train` as a reader runs it: killed without warning, stopped with Ctrl-C, given options that are none.
+ *
+ * The child computes at a size where a run takes a second, and saves every other step, so that a kill at a random moment
+ * often meets it in the middle of a saving.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../../../src/support/notebook/python-environment';
+import type { ModelCard } from '../../../src/training/model-card';
+
+const folder = mkdtempSync(join(tmpdir(), 'train-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const song = join(folder, 'song.txt');
+beforeAll(() => {
+  const line = (i: number) =>
+    `it was the whale. it was the sea ${i % 7}. was it the whale, or was it the sea?\n`;
+  writeFileSync(song, Array.from({ length: 14 }, (_, i) => line(i)).join(''));
+});
+const sizes =
+  '--dim 8 --ffn-dim 8 --layers 2 --heads 1 --kv-heads 1 --self-heads 1 --batch 1 --context 8'.split(
+    ' ',
+  );
+const recipe = [
+  ...sizes,
+  ...'--tokenizer bytes --steps 60 --validate-every 2 --patience 30 --accumulate 2 --chunk 4 --learning-rate 0.01'.split(
+    ' ',
+  ),
+];
+
+interface Run {
+  child: ChildProcess;
+  said: () => string;
+  ended: Promise<number | null>;
+}
+function train(...args: string[]): Run {
+  const child = spawn(process.execPath, ['-r', 'tsx/cjs', 'src/support/cli/train.ts', ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      said += text;
+    });
+  return {
+    child,
+    said: () => said,
+    ended: once(child, 'close').then(([code]) => code as number | null),
+  };
+}
+const start = (name: string, ...more: string[]): Run =>
+  train('--corpus', song, '--out', folder, '--name', name, ...recipe, ...more);
+const resume = (name: string): Run => train('--resume', join(folder, name));
+/** Waits until the run has measured so many times since it began. */
+async function measured({ child, said }: Run, times: number): Promise<void> {
+  while (child.exitCode === null && (said().match(/^step /gm) ?? []).length < times) await pause(5);
+}
+const cardOf = (name: string): ModelCard =>
+  JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as ModelCard;
+
+describe('a run that is broken off', { timeout: 120_000 }, () => {
+  it('killed three times and stopped once, it ends with the losses and the weights of one that never was', async () => {
+    const unbroken = start('unbroken');
+    expect(await unbroken.ended, unbroken.said()).toBe(0);
+    const moments: number[] = [];
+    let run = start('broken');
+    for (let kill = 0; kill < 3; kill++) {
+      await measured(run, 1);
+      moments.push(Math.round(Math.random() * 25));
+      await pause(moments.at(-1));
+      run.child.kill('SIGKILL');
+      expect(await run.ended, run.said()).toBeNull(); // it had not ended by itself
+      run = resume('broken');
+    }
+    await measured(run, 1);
+    run.child.kill('SIGINT');
+    expect(await run.ended, run.said()).toBe(0);
+    expect(run.said()).toMatch(
+      /Stopped after \d+ of 60 steps and saved .*broken.resume.safetensors. Go on with\n {2}npm run train -- --resume .*broken\n/,
+    );
+    run = resume('broken');
+    expect(await run.ended, run.said()).toBe(0);
+    expect(run.said()).toMatch(/\d+ of them are done/);
+
+    const [whole, pieces] = [cardOf('unbroken'), cardOf('broken')];
+    expect(whole.curve.losses.length).toBe(60);
+    expect(pieces.curve, `killed after ${moments} ms`).toEqual(whole.curve);
+    expect(pieces.heldOut).toEqual(whole.heldOut);
+    expect(
+      readFileSync(join(folder, 'broken.safetensors')).equals(
+        readFileSync(join(folder, 'unbroken.safetensors')),
+      ),
+    ).toBe(true);
+    expect(
+      readdirSync(folder)
+        .filter((file) => file.startsWith('broken'))
+        .sort(),
+    ).toEqual(['broken.json', 'broken.safetensors']);
+  });
+  it('is not begun anew over its head, and says when it had to go back', async () => {
+    const first = start('twice');
+    await measured(first, 2);
+    first.child.kill('SIGINT');
+    await first.ended;
+    const second = start('twice');
+    expect(await second.ended).toBe(1);
+    expect(second.said()).toMatch(
+      /interrupted run .*twice. --resume goes on with it, --restart gives it up, --name names another/,
+    );
+    const file = join(folder, 'twice.resume.safetensors');
+    writeFileSync(file, readFileSync(file).subarray(0, 3000));
+    const third = resume('twice');
+    await measured(third, 1);
+    expect(third.said()).toMatch(
+      /twice.resume.safetensors: .*\nThe run goes on from .*twice.resume.previous.safetensors, after step \d+/,
+    );
+    third.child.kill('SIGKILL');
+    await third.ended;
+    const fourth = start('twice', '--restart', '--steps', '2', '--sample-every', '1');
+    expect(await fourth.ended, fourth.said()).toBe(0);
+    expect(fourth.said()).toMatch(/step 2 writes: "/);
+    expect(cardOf('twice').curve.losses.length).toBe(2);
+  });
+});
+
+describe('the command line', { timeout: 60_000 }, () => {
+  it.each([
+    ['--tokenizer words', /Allowed choices are characters, bytes, byte-pair, cl100k_base/],
+    [
+      '--vocab-size 300',
+      /--vocab-size is for --tokenizer byte-pair; the size of characters is not a choice/,
+    ],
+    ['--resume none --chunk 4', /--resume goes on with the recipe of the run; leave out chunk/],
+  ])('%s is refused with what is allowed', async (typed, word) => {
+    const run = train(...typed.split(' '));
+    expect(await run.ended).toBe(1);
+    expect(run.said()).toMatch(word);
+  });
+  it('--help names every option of the recipe', async () => {
+    const run = train('--help');
+    expect(await run.ended).toBe(0);
+    for (const option of [
+      '--tokenizer',
+      '--vocab-size',
+      '--accumulate',
+      '--chunk',
+      '--patience',
+      '--sample-every',
+      '--resume',
+      '--restart',
+      '--floor',
+    ])
+      expect(run.said()).toContain(`${option} `);
+  });
+});

@@ -1,0 +1,107 @@
+/** A figure that is redrawn: what the kernel is told, what a console sees, and what the walkthrough keeps. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+import { walk } from '../../../src/support/cli/walkthrough';
+import type { Figure } from '../../../src/support/figures/figure';
+import type { Cell } from '../../../src/support/notebook/notebook-file';
+import type { Write } from '../../../src/support/notebook/show';
+import { showLive } from '../../../src/support/notebook/show-live';
+
+const folder = mkdtempSync(join(tmpdir(), 'live-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => void vi.restoreAllMocks());
+const figure = (caption: string): Figure => ({ data: [], layout: {}, caption });
+
+/** A kernel that only listens. */
+function listener(): { write: Write; heard: { id: unknown; caption: unknown; update: boolean }[] } {
+  const heard: { id: unknown; caption: unknown; update: boolean }[] = [];
+  const write: Write = ({ data, transient }, update) => {
+    heard.push({
+      id: (transient as { display_id?: string }).display_id,
+      caption: data['text/plain'],
+      update,
+    });
+  };
+  return { write, heard };
+}
+
+describe('a live figure', () => {
+  it('is displayed once and then redrawn under the same id; another has another id', () => {
+    const { write, heard } = listener();
+    const [one, two] = [showLive({ everyMs: 0, write }), showLive({ everyMs: 0, write })];
+    one.draw(figure('a'));
+    one.draw(figure('b'));
+    two.draw(figure('c'));
+    expect(heard.map(({ caption, update }) => [caption, update])).toEqual([
+      ['a', false],
+      ['b', true],
+      ['c', false],
+    ]);
+    expect(heard[0].id).toBe(heard[1].id);
+    expect(heard[2].id).not.toBe(heard[0].id);
+  });
+  it('skips what comes too soon, but never the last', () => {
+    const { write, heard } = listener();
+    const live = showLive({ everyMs: 1e9, write });
+    for (const caption of ['first', 'second', 'last']) live.draw(figure(caption));
+    live.end();
+    live.end();
+    expect(heard.map(({ caption }) => caption)).toEqual(['first', 'last']);
+  });
+  it('that has shown its last picture says nothing more at the end, and takes no other', () => {
+    const { write, heard } = listener();
+    const live = showLive({ everyMs: 0, write });
+    live.draw(figure('only'));
+    live.end();
+    expect(heard.length).toBe(1);
+    expect(() => live.draw(figure('late'))).toThrow(
+      /this figure has ended; draw before end\(\), or begin another/,
+    );
+  });
+  it('outside a notebook prints its last caption, once; nothing if nothing was drawn', () => {
+    const printed = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+    const live = showLive({ everyMs: 0 });
+    for (const caption of ['first', 'second', 'last']) live.draw(figure(caption));
+    expect(printed).not.toHaveBeenCalled();
+    live.end();
+    live.end();
+    showLive().end();
+    expect(printed.mock.calls).toEqual([['last']]);
+  });
+});
+
+describe('the walkthrough', { timeout: 60_000 }, () => {
+  const code = (source: string): Cell => ({
+    cell_type: 'code',
+    id: `cell-${source.length}`,
+    metadata: {},
+    source,
+    outputs: [],
+  });
+  it('keeps the last state of what is redrawn, also from another cell, and passes over what was never drawn', async () => {
+    const path = join(folder, 'live.ipynb');
+    const cells = [
+      code(
+        "import { showLive } from './src/support/notebook/show-live';\nimport { kernelWrite } from './src/support/notebook/show';",
+      ),
+      code(
+        'const live = showLive({ everyMs: 0 });\n' +
+          "for (const caption of ['one', 'two', 'three']) {\n  live.draw({ data: [], layout: {}, caption });\n  await new Promise((r) => setTimeout(r, 5));\n}",
+      ),
+      code(
+        "live.draw({ data: [], layout: {}, caption: 'four' });\nlive.end();\nconsole.log('after');",
+      ),
+      code(
+        "kernelWrite()!({ data: { 'text/plain': 'ghost' }, metadata: {}, transient: { display_id: 'nobody' } }, true);",
+      ),
+    ];
+    writeFileSync(path, JSON.stringify({ cells, metadata: {}, nbformat: 4, nbformat_minor: 5 }));
+    const { fresh } = await walk(path, 60_000, () => undefined);
+    const kept = [...fresh.values()].map((outputs) =>
+      outputs.map(({ text, data }) => text ?? data?.['text/plain']),
+    );
+    expect(kept).toEqual([[], ['four'], ['after\n'], []]);
+  });
+});

@@ -1,0 +1,383 @@
+/** What came after YOCO, put through the same early-exit test: sharing maps, Gated Memory Units, a looped self-decoder. */
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { swishByDefinition } from '../../src/layers/definition';
+import { Embedding } from '../../src/layers/embedding';
+import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
+import { RMSNorm } from '../../src/layers/rms-norm';
+import { YOCO_ROTARY } from '../../src/layers/rotary';
+import { type YocoConfig, yocoConfig } from '../../src/models/config';
+import { createModel } from '../../src/models/create-model';
+import { CrossDecoder } from '../../src/models/cross-decoder';
+import type { LanguageModel } from '../../src/models/language-model';
+import { OutputHead } from '../../src/models/output-head';
+import { preset } from '../../src/models/presets';
+import { SelfDecoder } from '../../src/models/self-decoder';
+import { Yoco } from '../../src/models/yoco';
+import {
+  CrossLayerSharing,
+  type SharingMap,
+  sharingMaps,
+} from '../../src/variants/cross-layer-sharing';
+import { GatedMemoryUnit } from '../../src/variants/gated-memory-unit';
+import { GatedMemoryYoco } from '../../src/variants/gated-memory-yoco';
+import { LoopedYoco } from '../../src/variants/looped-yoco';
+import { loadStateDict, type StateTensor, toStateDict } from '../../src/weights/state-dict';
+import { expectClose, float32, normal, SeededRandom, useTestEngine } from '../helpers';
+
+beforeAll(useTestEngine);
+/** float32 through eight layers: below 5e-7 of the largest logit wherever it was measured, on wasm and cpu. */
+const tolerance = { ofLargest: 1e-5, absolute: 1e-6 };
+const L = 8;
+const draw = (seed: number, B: number, N: number): number[][] => {
+  const random = new SeededRandom(seed + 700);
+  return Array.from({ length: B }, () => Array.from({ length: N }, () => random.integer(64)));
+};
+const lastOf = (logits: tf.Tensor3D): tf.Tensor2D =>
+  logits.slice([0, logits.shape[1] - 1, 0], [-1, 1, -1]).reshape([logits.shape[0], -1]);
+const tokens = draw(1, 2, 20);
+/** Error of the last logits when only `climbing` positions go on, as a part of the largest logit. */
+function exitError(
+  map: SharingMap,
+  climbing: number,
+  projections: 'shared' | 'own' = 'shared',
+): number {
+  const model = new CrossLayerSharing({ map, projections, seed: 2 });
+  const error = tf.tidy(() => {
+    const full = lastOf(model.read(tokens).logits);
+    return lastOf(model.read(tokens, { climbing }).logits)
+      .sub(full)
+      .abs()
+      .max()
+      .div(full.abs().max())
+      .dataSync()[0];
+  });
+  model.dispose();
+  return error;
+}
+
+describe('the map of cross-layer sharing', () => {
+  const windowsAbove: SharingMap = [
+    'window',
+    'window',
+    'window',
+    'window',
+    4,
+    'window',
+    4,
+    'window',
+  ];
+  it.each([
+    ['Transformer', 7, 8, 1],
+    ['CLA', 6, 4, 1],
+    ['YOCO', 4, 1, 1],
+    ['LCKV', 7, 2, 1],
+  ] as const)(
+    '%s: exit at level %i, %i growing pairs',
+    (name, exitLevel, growingPairs, mustClimb) => {
+      const model = new CrossLayerSharing({ map: sharingMaps[name](L) });
+      expect([model.exitLevel, model.growingPairs, model.mustClimb]).toEqual([
+        exitLevel,
+        growingPairs,
+        mustClimb,
+      ]);
+      const { logits, layerTokens } = model.read(tokens, { climbing: 1, passes: 1 });
+      expect(layerTokens).toBe(2 * (20 * exitLevel + (L - exitLevel)));
+      logits.dispose();
+      model.dispose();
+    },
+  );
+  it.each(['Transformer', 'CLA', 'YOCO', 'LCKV'] as const)(
+    '%s: one position above the exit level gives the last logits of the full pass',
+    (name) => {
+      expect(exitError(sharingMaps[name](L), 1)).toBeLessThan(tolerance.ofLargest);
+    },
+  );
+  it('projections of their own leave the exit where it is, and cost a pair per reader', () => {
+    expect(exitError(sharingMaps.YOCO(L), 1, 'own')).toBeLessThan(tolerance.ofLargest);
+    const model = new CrossLayerSharing({ map: sharingMaps.YOCO(L), projections: 'own' });
+    expect([model.exitLevel, model.growingPairs]).toEqual([4, 4]);
+    model.dispose();
+  });
+  it('two windows above the exit want 2(C − 1) + 1 positions; one fewer is an approximation', () => {
+    const model = new CrossLayerSharing({ map: windowsAbove });
+    expect(model.mustClimb).toBe(7);
+    model.dispose();
+    expect(exitError(windowsAbove, 1)).toBeGreaterThan(0.01);
+    expect(exitError(windowsAbove, 6)).toBeGreaterThan(10 * tolerance.ofLargest);
+    for (const climbing of [7, 8, 20])
+      expect(exitError(windowsAbove, climbing)).toBeLessThan(tolerance.ofLargest);
+  });
+
+  it('the map of YOCO is YOCO: with the same weights, the same logits', () => {
+    const mapped = new CrossLayerSharing({ map: sharingMaps.YOCO(L), windowSize: 5, seed: 6 });
+    const widths = {
+      vocabSize: 64,
+      dim: 32,
+      ffnDim: 64,
+      heads: 4,
+      kvHeads: 2,
+      selfHeads: 4,
+      selfLayers: 4,
+      crossLayers: 4,
+    };
+    const yoco = new Yoco(yocoConfig({ ...widths, selfDecoder: 'sliding-window', windowSize: 5 }));
+    const renamed = [...toStateDict(mapped.parameters)].map(
+      ([name, weight]): [string, StateTensor] => [
+        name
+          .replace(/^layers\.(\d)/, (_, l) =>
+            Number(l) < 4 ? `self_decoder.layers.${l}` : `cross_decoder.layers.${Number(l) - 4}`,
+          )
+          .replace('keys_and_values.4', 'cross_decoder'),
+        weight,
+      ],
+    );
+    loadStateDict(yoco.parameters, new Map(renamed));
+    tf.tidy(() => expectClose(mapped.read(tokens).logits, yoco.logits(tokens), tolerance));
+    mapped.dispose();
+    yoco.dispose();
+  });
+  it('reading from above: pass p sets position p right, and with as many passes as tokens all are', () => {
+    const model = new CrossLayerSharing({ map: sharingMaps.LCKV(L), seed: 3 });
+    const N = 10;
+    const ids = draw(4, 1, N);
+    const exact = model.read(ids).logits;
+    const more = model.read(ids, { passes: N + 3 }).logits;
+    expectClose(more, exact, tolerance, 'a fixed point');
+    for (const passes of [1, 4, 7]) {
+      const got = model.read(ids, { passes }).logits;
+      const row = (x: tf.Tensor3D, n: number): tf.Tensor3D => x.slice([0, n, 0], [1, 1, -1]);
+      for (let n = 0; n < passes; n++)
+        tf.tidy(() =>
+          expectClose(
+            row(got, n),
+            row(exact, n),
+            tolerance,
+            `position ${n} after ${passes} passes`,
+          ),
+        );
+      // Beyond them the numbers draw near, but are not there: each pass brings them closer, none sets them right.
+      if (passes < 5)
+        expect(() =>
+          tf.tidy(() => expectClose(row(got, N - 1), row(exact, N - 1), tolerance)),
+        ).toThrow(/worst error/);
+      got.dispose();
+    }
+    // Token by token, each with the past complete, is what the passes stand for: a prefix does not know what follows it.
+    const prefix = model.read([ids[0].slice(0, 6)]).logits;
+    tf.tidy(() => expectClose(prefix, exact.slice([0, 0, 0], [-1, 6, -1]), tolerance, 'causal'));
+    tf.dispose([exact, more, prefix]);
+    model.dispose();
+  });
+  it('says what it can do, and holds nothing', () => {
+    expect(() => new CrossLayerSharing({ map: [0, 8, 2] })).toThrow(
+      /layer 1 reads level 8; give 0 to 2, or 'window'/,
+    );
+    const model = new CrossLayerSharing({ map: sharingMaps.YOCO(4) });
+    const before = tf.memory().numTensors;
+    expect(() => model.read(tokens, { climbing: 21 })).toThrow(
+      /climbing is 21; give 1 \(leave early\) to 20/,
+    );
+    model.read(tokens).logits.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    model.dispose();
+    expect(() =>
+      new CrossLayerSharing({ map: [0, 0], heads: 4 }).read([[1]], { passes: 0 }),
+    ).not.toThrow(); // no one reads from above: one pass
+  });
+});
+
+describe('the Gated Memory Unit', () => {
+  it('is y = (m ⊙ swish(x W₁)) W₂, by loops', () => {
+    const store = new ParameterStore();
+    const random = new SeededRandom(5);
+    const unit = new GatedMemoryUnit(new ParameterScope(store, random), 3, 2);
+    const [x, m] = [normal<tf.Tensor3D>(random, [1, 4, 3]), normal<tf.Tensor3D>(random, [1, 4, 2])];
+    const [W1, W2] = ['in_proj.weight', 'out_proj.weight'].map(
+      (name) => store.get(name)!.variable.arraySync() as number[][],
+    );
+    const [xs, ms] = [x.arraySync()[0], m.arraySync()[0]];
+    const want = xs.map((row, n) => {
+      const opened = ms[n].map(
+        (memory, j) =>
+          memory * swishByDefinition(row.reduce((sum, value, i) => sum + value * W1[i][j], 0)),
+      );
+      return [0, 1, 2].map((d) => opened.reduce((sum, value, j) => sum + value * W2[j][d], 0));
+    });
+    const got = unit.apply(x, m);
+    expectClose(got, [want], float32);
+    expect(() => unit.apply(x, m.slice([0, 1, 0], [1, 3, 2]))).toThrow(
+      /give the memory of the same sequences and positions/,
+    );
+    store.dispose();
+  });
+  it('wants a state to read', () => {
+    expect(() => new GatedMemoryYoco(preset('tiny-yoco-window') as YocoConfig)).toThrow(
+      /a unit needs a state to read/,
+    );
+    const model = new GatedMemoryYoco(preset('tiny-yoco') as YocoConfig);
+    expect(() => model.prefill([[0, 1]], model.newCache(), { padding: [1] })).toThrow(
+      /padding is not supported here/,
+    );
+    model.dispose();
+  });
+});
+
+const deep = (name: string): YocoConfig =>
+  yocoConfig({ ...(preset(name) as YocoConfig), crossLayers: 4 });
+const successors: [string, () => LanguageModel, { lower: number; upper: number }][] = [
+  [
+    'units above gated retention',
+    () => new GatedMemoryYoco(deep('tiny-yoco'), { seed: 3 }),
+    { lower: 2, upper: 4 },
+  ],
+  [
+    'units above retention',
+    () => new GatedMemoryYoco(deep('tiny-yoco-retention'), { seed: 3 }),
+    { lower: 2, upper: 4 },
+  ],
+  [
+    '3 rounds of gated retention',
+    () => new LoopedYoco(deep('tiny-yoco'), { loops: 3, seed: 3 }),
+    { lower: 6, upper: 4 },
+  ],
+  [
+    '2 rounds of windows',
+    () => new LoopedYoco(deep('tiny-yoco-window'), { loops: 2, seed: 3 }),
+    { lower: 4, upper: 4 },
+  ],
+];
+describe.each(successors)('%s', (_, make, { lower, upper }) => {
+  it('in any pieces and turns, with and without the exit: the last logits of the full pass, and the work is counted', () => {
+    const model = make();
+    const ids = draw(6, 2, 17);
+    for (const options of [{}, { pieceSize: 3 }, { earlyExit: false, pieceSize: 5 }]) {
+      const cache = model.newCache(2);
+      let at = 0;
+      for (const turn of [9, 1, 7]) {
+        const rows = ids.map((row) => row.slice(at, at + turn));
+        const got = model.prefill(rows, cache, options);
+        at += turn;
+        const all = model.logits(ids.map((row) => row.slice(0, at)));
+        tf.tidy(() => expectClose(got, lastOf(all), tolerance, `after ${at} tokens`));
+        tf.dispose([got, all]);
+      }
+      expect(cache.length).toBe(17);
+      expect(cache.layerTokens).toBe(
+        2 * (options.earlyExit === false ? 17 * (lower + upper) : 17 * lower + 3 * upper),
+      );
+      cache.dispose();
+    }
+    model.dispose();
+  });
+  it('asked for by name, all logits come; a step goes on; no tensor is left behind, not even by a failure', () => {
+    const model = make();
+    const before = tf.memory().numTensors;
+    const ids = draw(7, 1, 12);
+    const all = model.logits(ids);
+    const cache = model.newCache();
+    const got = model.prefill([ids[0].slice(0, 11)], cache, {
+      logits: 'all',
+      earlyExit: false,
+      pieceSize: 4,
+    });
+    const next = model.step([ids[0][11]], cache);
+    tf.tidy(() => {
+      expectClose(got, all.slice([0, 0, 0], [-1, 11, -1]), tolerance, 'all');
+      expectClose(next, lastOf(all), tolerance, 'step');
+    });
+    const held = tf.memory().numTensors;
+    model.step([1], cache).dispose();
+    expect(tf.memory().numTensors).toBe(held);
+    expect(() => model.prefill([[1, 2, 64]], cache, { pieceSize: 2 })).toThrow(/0 to 63/);
+    expect([cache.length, tf.memory().numTensors]).toEqual([13, held]);
+    tf.dispose([all, got, next]);
+    cache.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+    model.dispose();
+  });
+  it('can it fail? a prompt that lost a token gives other logits', () => {
+    const model = make();
+    const ids = draw(8, 1, 9);
+    const [cache, all] = [model.newCache(), model.logits(ids)];
+    const got = model.prefill([ids[0].filter((_, n) => n !== 4)], cache);
+    expect(() => tf.tidy(() => expectClose(got, lastOf(all), tolerance))).toThrow(/worst error/);
+    tf.dispose([got, all]);
+    cache.dispose();
+    model.dispose();
+  });
+  it('every weight is learned from: no gradient is zero or not finite', () => {
+    const model = make();
+    const ids = draw(9, 1, 7);
+    const weights = model.parameters.all();
+    const grads = tf.variableGrads(
+      () => tf.logSoftmax(model.logits(ids)).square().mean() as tf.Scalar,
+      weights.map(({ variable }) => variable),
+    );
+    for (const { name, variable } of weights) {
+      const [largest] = grads.grads[variable.name].abs().max().dataSync();
+      expect(largest, name).toBeGreaterThan(0);
+      expect(Number.isFinite(largest), name).toBe(true);
+    }
+    tf.dispose([grads.value, grads.grads]);
+    model.dispose();
+  });
+});
+
+describe('what a cache holds', () => {
+  const config = deep('tiny-yoco');
+  const bytesOf = (model: LanguageModel, N: number): { self: number; cross: number } => {
+    const cache = model.newCache();
+    model.prefill(draw(10, 1, N), cache).dispose();
+    const parts = [...cache.parts];
+    const sum = (cross: boolean) =>
+      parts
+        .filter(([name]) => (name === 'cross') === cross)
+        .reduce((bytes, [, memory]) => bytes + memory.bytes, 0);
+    const sizes = { self: sum(false), cross: sum(true) };
+    cache.dispose();
+    model.dispose();
+    return sizes;
+  };
+  it.each([1, 2, 3])('%i rounds: the local part is multiplied, the global one is not', (loops) => {
+    for (const N of [5, 50]) {
+      const plain = bytesOf(createModel(config), N);
+      expect(bytesOf(new LoopedYoco(config, { loops }), N)).toEqual({
+        self: loops * plain.self,
+        cross: plain.cross,
+      });
+    }
+  });
+  it('units keep nothing: the cache is YOCO’s', () => {
+    expect(bytesOf(new GatedMemoryYoco(config), 30)).toEqual(bytesOf(createModel(config), 30));
+  });
+  it('three rounds are the self-decoder applied three times, by hand', () => {
+    const model = new LoopedYoco(config, { loops: 3, seed: 4 });
+    const scope = new ParameterScope(new ParameterStore(), new SeededRandom(4)); // the same dice in the same order
+    const embedding = new Embedding(scope.within('embed_tokens'), 64, 32, Math.sqrt(32));
+    const lower = new SelfDecoder(scope.within('self_decoder'), config, YOCO_ROTARY);
+    const upper = new CrossDecoder(scope.within('cross_decoder'), config, YOCO_ROTARY);
+    const norm = new RMSNorm(scope.within('layer_norm'), 32, 1e-5);
+    const head = new OutputHead(scope, 'output_projection', 'embed_tokens', embedding, config);
+    tf.tidy(() => {
+      const middle = lower.apply(
+        lower.apply(lower.apply(embedding.apply(tf.tensor2d(tokens, undefined, 'int32')))),
+      );
+      const byHand = head.apply(norm.apply(upper.apply(middle, upper.keysAndValues(middle, 0))));
+      expectClose(model.logits(tokens), byHand, { ofLargest: 0, absolute: 0 });
+    });
+    scope.store.dispose();
+    model.dispose();
+  });
+  it('one round is YOCO itself, number by number', () => {
+    const [looped, plain] = [
+      new LoopedYoco(config, { loops: 1, seed: 4 }),
+      createModel(config, { seed: 4 }),
+    ];
+    tf.tidy(() =>
+      expectClose(looped.logits(tokens), plain.logits(tokens), { ofLargest: 0, absolute: 0 }),
+    );
+    looped.dispose();
+    plain.dispose();
+  });
+});

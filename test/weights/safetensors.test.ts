@@ -1,0 +1,226 @@
+/** Files from elsewhere: right ones come back to the byte, hostile ones are refused in words and never crash. */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createModel } from '../../src/models/create-model';
+import { preset } from '../../src/models/presets';
+import {
+  loadSafetensors,
+  readSafetensors,
+  saveSafetensors,
+  writeSafetensors,
+} from '../../src/weights/safetensors';
+import {
+  loadStateDict,
+  type StateDict,
+  type StateTensor,
+  toStateDict,
+} from '../../src/weights/state-dict';
+import { useTestEngine } from '../helpers';
+
+const f32 = (shape: number[], ...numbers: number[]): StateTensor => ({
+  dtype: 'F32',
+  shape,
+  data: Float32Array.from(numbers),
+});
+/** A file with any header, right or wrong. */
+function fileOf(header: unknown, dataBytes = 8, announced?: bigint): Uint8Array {
+  const json = new TextEncoder().encode(
+    typeof header === 'string' ? header : JSON.stringify(header),
+  );
+  const bytes = new Uint8Array(8 + json.length + dataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, announced ?? BigInt(json.length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+const entry = (dtype: unknown, shape: unknown, data_offsets: unknown) => ({
+  dtype,
+  shape,
+  data_offsets,
+});
+
+describe('what is written comes back', () => {
+  it('for any names, shapes, numbers and metadata', () => {
+    const numbers = fc.array(fc.float({ noNaN: true }), { minLength: 0, maxLength: 6 });
+    const name = fc.string({ minLength: 1, maxLength: 8 }).filter((s) => s !== '__metadata__');
+    fc.assert(
+      fc.property(
+        fc.dictionary(name, numbers),
+        fc.dictionary(
+          fc.string({ minLength: 1 }).filter((s) => s !== '__proto__'),
+          fc.string(),
+        ),
+        (tensors, metadata) => {
+          const dict: StateDict = new Map(
+            Object.entries(tensors).map(([key, list]) => [key, f32([list.length], ...list)]),
+          );
+          const back = readSafetensors(writeSafetensors(dict, metadata));
+          expect([...back.tensors]).toEqual([...dict]);
+          expect(back.metadata).toEqual({ ...metadata });
+        },
+      ),
+    );
+  });
+  it('from a Buffer as from any bytes, as a copy', () => {
+    const bytes = Buffer.concat([
+      Buffer.from('xxx'),
+      writeSafetensors(new Map([['a', f32([2], 1, 2)]])),
+    ]).subarray(3);
+    const { tensors } = readSafetensors(bytes);
+    bytes.fill(0);
+    expect(Array.from(tensors.get('a')!.data)).toEqual([1, 2]);
+  });
+  it('on disk whole or not at all', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'safetensors-'));
+    const path = join(folder, 'a.safetensors');
+    saveSafetensors(path, new Map([['a', f32([1], 3)]]));
+    expect(() => saveSafetensors(path, new Map([['a', f32([2], 3)]]))).toThrow(
+      /a \[2\] has 1 numbers/,
+    );
+    expect(Array.from(loadSafetensors(path).tensors.get('a')!.data)).toEqual([3]);
+    expect(readdirSync(folder)).toEqual(['a.safetensors']);
+    writeFileSync(path, 'no');
+    expect(() => loadSafetensors(path)).toThrow(/a.safetensors: the file has 2 bytes/);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('a hostile or broken file is refused, and the tensor is named', () => {
+  it.each([
+    ['an announced header beyond the file', fileOf({}, 8, 999n), /header is said to be 999 bytes/],
+    [
+      'an absurd header length',
+      fileOf({}, 8, 2n ** 63n),
+      /header is said to be 9223372036854775808/,
+    ],
+    ['no JSON', fileOf('{"a":', 0), /header is not JSON/],
+    [
+      'no UTF-8',
+      (() => {
+        const bytes = fileOf('{}', 0);
+        bytes[8] = 0xff;
+        return bytes;
+      })(),
+      /not UTF-8/,
+    ],
+    ['a list', fileOf('[]', 0), /no object of tensors/],
+    ['metadata of numbers', fileOf({ __metadata__: { a: 1 } }, 0), /__metadata__ a is no string/],
+    ['an entry that is none', fileOf({ a: 5 }), /a is described by 5/],
+    [
+      'half precision',
+      fileOf({ a: entry('F16', [4], [0, 8]) }),
+      /a is "F16"; this project reads F32 and I32/,
+    ],
+    ['a negative size', fileOf({ a: entry('F32', [-2], [0, 8]) }), /a has shape \[-2\]/],
+    ['a fraction', fileOf({ a: entry('F32', [0.5], [0, 8]) }), /a has shape \[0.5\]/],
+    [
+      'a size that overflows',
+      fileOf({ a: entry('F32', [2 ** 30, 2 ** 30], [0, 8]) }),
+      /needs 4611686018427388000 bytes/,
+    ],
+    ['reversed offsets', fileOf({ a: entry('F32', [2], [8, 0]) }), /lies at bytes 8 to 0/],
+    [
+      'offsets beyond the data',
+      fileOf({ a: entry('F32', [4], [0, 16]) }),
+      /lies at bytes 0 to 16, but the data has 8/,
+    ],
+    [
+      'a shape that needs other bytes',
+      fileOf({ a: entry('F32', [3], [0, 8]) }),
+      /a \[3\] needs 12 bytes, its data_offsets give 8/,
+    ],
+    [
+      'an overlap',
+      fileOf({ a: entry('F32', [2], [0, 8]), b: entry('F32', [1], [4, 8]) }),
+      /b begins at byte 4 of the data, inside another tensor/,
+    ],
+    ['a gap', fileOf({ a: entry('F32', [1], [4, 8]) }), /after a gap/],
+    [
+      'bytes that nobody owns',
+      fileOf({ a: entry('F32', [1], [0, 4]) }),
+      /take 4 bytes, but 8 follow/,
+    ],
+    ['nothing at all', new Uint8Array(3), /the file has 3 bytes/],
+  ])('%s', (_, bytes, message) => {
+    expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(message);
+    expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(RangeError);
+  });
+  it('any bytes flipped: an answer or our error, nothing else', () => {
+    const good = writeSafetensors(
+      new Map([
+        ['a', f32([2], 1, 2)],
+        ['b', f32([1, 1], 3)],
+      ]),
+      { m: 'x' },
+    );
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        fc.nat(good.length),
+        (flips, cut) => {
+          const bytes = good.slice(0, cut);
+          for (const [at, value] of flips) if (at < cut) bytes[at] = value;
+          try {
+            readSafetensors(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(RangeError);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('weights into a model', () => {
+  beforeAll(useTestEngine);
+  const change = (edit: (dict: StateDict) => void): [ReturnType<typeof createModel>, StateDict] => {
+    const model = createModel(preset('tiny-yoco'), { seed: 1 });
+    const dict = new Map([
+      ...toStateDict(createModel(preset('tiny-yoco'), { seed: 2 }).parameters),
+    ]);
+    edit(dict);
+    return [model, dict];
+  };
+  const name = 'self_decoder.layers.0.mixer.q_proj.weight';
+  it.each<[string, (dict: StateDict) => void, RegExp]>([
+    ['missing', (d) => d.delete(name), new RegExp(`w: ${name} is missing`)],
+    [
+      'surplus',
+      (d) => d.set('extra.weight', f32([1], 0)),
+      /extra.weight has no place in this config/,
+    ],
+    [
+      'of another shape',
+      (d) => d.set(name, { dtype: 'F32', shape: [64, 32], data: new Float32Array(2048) }),
+      /is \[64, 32\], the config asks for \[32, 32\]/,
+    ],
+    [
+      'whole numbers',
+      (d) => d.set(name, { dtype: 'I32', shape: [32, 32], data: new Int32Array(1024) }),
+      /is I32; weights are F32/,
+    ],
+    [
+      'NaN',
+      (d) => (d.get('layer_norm.weight')!.data[3] = NaN),
+      /layer_norm.weight holds NaN at element 3/,
+    ],
+  ])('%s: refused by name, and not one weight has changed', (_, edit, message) => {
+    const [model, dict] = change(edit);
+    const before = [...toStateDict(model.parameters)];
+    expect(() => loadStateDict(model.parameters, dict, { where: 'w' })).toThrow(message);
+    expect([...toStateDict(model.parameters)]).toEqual(before);
+    model.dispose();
+  });
+  it('right ones give the same model, the file holding matrices as [out, in]', () => {
+    const [model, dict] = change(() => undefined);
+    loadStateDict(model.parameters, dict);
+    expect([...toStateDict(model.parameters)]).toEqual([...dict]);
+    expect(
+      toStateDict(model.parameters).get('self_decoder.layers.0.ffn.fc1.weight')!.shape,
+    ).toEqual([64, 32]);
+    model.dispose();
+  });
+});
