@@ -1,4 +1,4 @@
-/** The table of contents: all that a notebook imports, in reading order. */
+/** The table of contents: what notebooks and other projects import, in reading order. */
 // biome-ignore-all assist/source/organizeImports: the order is the reader's.
 
 // what computes
@@ -10,40 +10,51 @@ export {
 } from './support/backends/use-engine';
 export { SeededRandom } from './tensor/random';
 export { ledger, leakedBy, peakOf } from './tensor/ledger';
-// the parts every model shares
+// the parts that every model shares
 export * from './layers/definition';
 export { rmsNorm } from './layers/rms-norm';
 export { swiglu, swish } from './layers/swiglu';
 export { BASELINE_ROTARY, rotary, rotaryAngles, YOCO_ROTARY } from './layers/rotary';
+export { fastRotary } from './layers/fast-rotary';
+export { leftPad } from './layers/padding';
+export { tokenLosses } from './layers/token-loss';
 // attention and its caches
 export { attentionByDefinition } from './attention/definition';
-export { softmaxAttention } from './attention/blocked-attention';
-export { GrowingCache } from './attention/paged-kv-cache';
-export { RingCache } from './attention/rolling-kv-cache';
+export { attention } from './attention/attention';
+export { blockedAttention } from './attention/blocked-attention';
+export { type KeysValues, type KvCache, PlainKvCache } from './attention/kv-cache';
+export { PagedKvCache } from './attention/paged-kv-cache';
+export { RollingKvCache } from './attention/rolling-kv-cache';
 // retention in three forms
 export * from './retention/index';
 // whole models
-export { type ModelConfig, transformerConfig, yocoConfig } from './models/config';
-export { preset, presets } from './models/presets';
-export { createModel } from './models/create-model';
+export {
+  type ModelConfig,
+  type TransformerConfig,
+  transformerConfig,
+  type YocoConfig,
+  yocoConfig,
+} from './models/config';
+export type { LanguageModel } from './models/language-model';
+export { createModel, preset, presets } from './models/presets';
 export { Transformer } from './models/transformer';
 export { Yoco } from './models/yoco';
-export { toStateDict } from './weights/state-dict';
+// variants
 export { MultiScaleRetention } from './variants/multi-scale-retention';
-export { heldOf, normalisedForms } from './variants/score-normalisation';
+export { geometricSum, normalisedForms } from './variants/score-normalisation';
 export { WindowedTop } from './variants/windowed-top';
-export { CrossLayerSharing, sharingMaps } from './variants/cross-layer-sharing';
-export { GatedMemoryUnit } from './variants/gated-memory-unit';
-export { GatedMemoryYoco } from './variants/gated-memory-yoco';
+export { CrossLayerSharing, type SharingMap, sharingMaps } from './variants/cross-layer-sharing';
+export { GatedMemoryUnit, GatedMemoryYoco } from './variants/gated-memory-yoco';
 export { LoopedYoco } from './variants/looped-yoco';
-export { leftPadded } from './layers/padding';
+// weights
+export { loadStateDict, type StateDict, toStateDict } from './weights/state-dict';
+export { conversionPlan, matchingYoco, yocoFromTransformer } from './weights/from-transformer';
 // what it all costs
 export { cacheBytes, GB, GiB, parameterCount, weightBytes } from './costs/memory';
 export { decodeFlops, forwardFlops, prefillFlops, trainingFlops } from './costs/operations';
-export { countOperations } from './costs/flop-counter';
+export { countFlops } from './costs/flop-counter';
 export {
   bytesPerToken,
-  layerTokens,
   notReproduced,
   paper65B,
   profile3B,
@@ -51,32 +62,36 @@ export {
   publishedRatioBySize,
   tokensIn,
 } from './costs/paper';
-// inference, training, measuring
+// inference
 export { generate, generateStream } from './inference/generate';
 export { Conversation } from './inference/conversation';
 export { scorePrompt } from './inference/score-prompt';
 export { ChunkParallel } from './inference/chunk-parallel/chunk-parallel';
 export { chunksOf, communicatedBytes } from './inference/chunk-parallel/communication';
+// training
 export { loadModel } from './training/checkpoint';
 export { readCorpus, splitText } from './training/corpus';
-export { CharacterTokenizer, fitTokenizer, tokenizerFrom } from './training/tokenizer';
+export { CharacterTokenizer } from './training/tokenizer';
+export { fitTokenizer, tokenizerFrom } from './training/fit-tokenizer';
 export { BytePairTokenizer } from './training/byte-pair-tokenizer';
-export { measureLoss } from './evaluation/perplexity';
-export { lossByPosition, overDoublingSpans } from './evaluation/loss-by-position';
-export { BigramModel } from './evaluation/bigram';
-export { learningRate } from './training/schedule';
 export { inStages } from './training/batches';
+export { crossEntropy } from './training/loss';
+export { distillation, distillationLoss } from './training/distillation';
+export { learningRate } from './training/schedule';
 export { Trainer, trainerDefaults } from './training/trainer';
-// studies: every kind of model under one budget
+// measuring: every kind of model under one budget
+export { measureLoss } from './evaluation/perplexity';
+export { log2Bins, lossByPosition } from './evaluation/loss-by-position';
+export { BigramModel } from './evaluation/bigram';
 export {
-  contestantConfig,
-  type ContestantName,
-  contestantNames,
-  createContestant,
+  architectureConfig,
+  type ArchitectureName,
+  architectureNames,
+  createArchitecture,
 } from './evaluation/architectures';
 export { answerAccuracy, RecallTask, recallVocabSize } from './evaluation/recall';
 export { recallSettings, type RecallRun } from './evaluation/recall-study';
-export { bareNeedles, NeedleTask, NeedleVocabulary } from './evaluation/needle';
+export { keyValueWarmup, NeedleTask, NeedleVocabulary } from './evaluation/needle';
 export {
   needleLessons,
   needleMap,
@@ -84,20 +99,20 @@ export {
   needleSettings,
   needleVocabulary,
 } from './evaluation/needle-study';
-export { hitsOf, recallOnText, runCounts } from './evaluation/ar-hits';
+export { countNgrams, findArHits, measureArHits } from './evaluation/ar-hits';
 export {
   atWidth,
   fromName,
+  scalingKinds,
   scalingPoint,
   type ScalingRun,
   scalingSettings,
-  scalingKinds,
   scalingWidths,
 } from './evaluation/scaling-study';
 export { type SplitsRun, splitsSettings } from './evaluation/splits-study';
 export { fitPowerLaw } from './evaluation/power-law';
 export { byKind, readStudy, spread } from './evaluation/study';
-// pictures, and claims that check themselves
+// pictures, and claims that a cell checks
 export { decayHeatmap } from './support/figures/decay-heatmap';
 export { formsAgreement } from './support/figures/forms-agreement';
 export { halfLifeCurve } from './support/figures/half-life-curve';

@@ -1,17 +1,20 @@
 /**
- * One layer of any decoder here: mix positions, then think about each one.
+ * One layer of every decoder here: mix positions, then transform each position alone.
  *
- *   y = x + mixer(norm(x))         the only line in which positions meet
- *   z = y + FFN(norm(y))
+ *   y = x + Mixer(RMSNorm(x))         the only line in which positions meet
+ *   z = y + SwiGLU(RMSNorm(y))
  *
- * The stream x runs straight through; both halves only add to it (pre-norm).
- * Source: YOCO, arXiv 2405.05254, eqs. 1 and 3: self- and cross-decoder differ in the mixer alone.
+ * Source: YOCO, arXiv 2405.05254, self-decoder (arXiv eq. 1) and cross-decoder (arXiv eq. 3): the
+ * two differ in the mixer alone.
  */
 import * as tf from '@tensorflow/tfjs';
+import type { Mixer } from './mixer';
+import type { PadLengths } from './padding';
 import type { ParameterScope } from './parameters';
 import { RMSNorm } from './rms-norm';
 import { BASELINE_FFN, SwiGLU, type SwiGLUNames, YOCO_FFN } from './swiglu';
 
+/** The official names of a layer's weights. */
 export interface LayerNames {
   mixerNorm: string;
   ffnNorm: string;
@@ -31,30 +34,34 @@ export const BASELINE_LAYER: LayerNames = {
   ffnWeights: BASELINE_FFN,
 };
 
-export class DecoderLayer<Mixer> {
-  private readonly mixerNorm: RMSNorm;
-  private readonly ffnNorm: RMSNorm;
-  private readonly ffn: SwiGLU;
+export interface DecoderLayerOptions {
+  dim: number;
+  ffnDim: number;
+  normEps: number;
+  names?: LayerNames;
+}
+
+export class DecoderLayer<Cache> {
+  readonly mixerNorm: RMSNorm;
+  readonly ffnNorm: RMSNorm;
+  readonly ffn: SwiGLU;
+
   constructor(
     scope: ParameterScope,
-    readonly mixer: Mixer,
-    {
-      dim,
-      ffnDim,
-      normEps,
-      names,
-    }: { dim: number; ffnDim: number; normEps: number; names: LayerNames },
+    readonly mixer: Mixer<Cache>,
+    { dim, ffnDim, normEps, names = YOCO_LAYER }: DecoderLayerOptions,
   ) {
     this.mixerNorm = new RMSNorm(scope.within(names.mixerNorm), dim, normEps);
     this.ffn = new SwiGLU(scope.within(names.ffn), dim, ffnDim, names.ffnWeights);
     this.ffnNorm = new RMSNorm(scope.within(names.ffnNorm), dim, normEps);
   }
 
-  /** x [B,N,dim] → [B,N,dim]; `mix` calls the mixer with whatever memory it needs. */
-  apply(x: tf.Tensor3D, mix: (mixer: Mixer, normed: tf.Tensor3D) => tf.Tensor3D): tf.Tensor3D {
+  /** x [B, N, dim] → [B, N, dim]; the cache, if given, takes the N tokens in. */
+  forward(x: tf.Tensor3D, cache?: Cache, padLengths?: PadLengths): tf.Tensor3D {
     return tf.tidy(() => {
-      const y = x.add<tf.Tensor3D>(mix(this.mixer, this.mixerNorm.apply(x)));
-      return y.add<tf.Tensor3D>(this.ffn.apply(this.ffnNorm.apply(y)));
+      const mixed = this.mixer.forward(this.mixerNorm.forward(x), cache, padLengths);
+      const y: tf.Tensor3D = x.add(mixed); // [B, N, dim]
+      return y.add(this.ffn.forward(this.ffnNorm.forward(y)));
     });
   }
 }

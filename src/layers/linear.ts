@@ -1,8 +1,8 @@
 /**
  * A linear layer: y = x W, without bias as everywhere in YOCO.
  *
- * All positions of all sequences are rows of one matrix, so the whole layer is one two-dimensional product:
- * the form in which every engine is fastest.
+ * All positions of all sequences become rows of one matrix, so the layer is one two-dimensional
+ * product: the form in which every engine is fastest.
  */
 import type * as tf from '@tensorflow/tfjs';
 import { type Initializer, kaimingUniform, type ParameterScope } from './parameters';
@@ -20,14 +20,15 @@ export class Linear {
   }
 
   /** x [..., in] → [..., out]. @throws RangeError if the last axis is not `in`. */
-  apply<T extends tf.Tensor>(x: T): T {
+  forward<T extends tf.Tensor>(x: T): T {
     const [fanIn, fanOut] = this.weight.shape;
-    const axes = x.shape.slice(0, -1);
     if (x.shape.at(-1) !== fanIn)
       throw new RangeError(
-        `Linear: x is [${x.shape}], but the weight is [${fanIn}, ${fanOut}]: x needs ${fanIn} features on its last axis.`,
+        `Linear: x is [${x.shape}], but the weight is [${fanIn}, ${fanOut}]; ` +
+          `x needs ${fanIn} features on its last axis.`,
       );
-    const rows = x.reshape<tf.Tensor2D>([-1, fanIn]);
-    return rows.matMul<tf.Tensor2D>(this.weight as tf.Tensor2D).reshape([...axes, fanOut]) as T;
+    const rows = x.reshape([-1, fanIn]); // [positions, in]
+    const y = rows.matMul(this.weight as tf.Tensor2D); // [positions, out]
+    return y.reshape([...x.shape.slice(0, -1), fanOut]) as T;
   }
 }

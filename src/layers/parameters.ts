@@ -1,13 +1,13 @@
 /**
  * The weights of a model, each under the name that the official code gives it.
  *
- * A model is built by walking down its names: `scope.within('layers.0').within('ffn')`. Every weight lands in one store,
- * from which the optimiser, the checkpoint and the parameter count are read; no layer needs code of its own for them.
+ * A model is built by walking down its names: `scope.within('layers.0').within('ffn')`. All weights
+ * are kept in one store, which the optimiser, the checkpoint and the parameter count read.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { SeededRandom } from '../tensor/random';
 
-/** `matrix`: held [in, out], stored on disk [out, in] as PyTorch does. `table` and `vector`: the same in both places. */
+/** `matrix`: [in, out] in memory, [out, in] on disk as in PyTorch. The others: the same in both. */
 export type ParameterKind = 'matrix' | 'table' | 'vector';
 
 export interface Parameter {
@@ -24,7 +24,10 @@ export type Initializer = (
   fanOut: number,
 ) => Float32Array;
 
-/** U(±gain·√(6 / (in + out))). The official code takes gain 2^-2.5 for q, k, v, g, γ of retention and 2^-1 for its output. */
+/**
+ * U(±gain·√(6 / (in + out))). The official code takes gain 2^-2.5 for q, k, v, g, γ of retention
+ * and 2^-1 for its output.
+ */
 export const xavierUniform =
   (gain = 1): Initializer =>
   (random, size, fanIn, fanOut) => {
@@ -43,6 +46,7 @@ export const ones: Initializer = (_, size) => new Float32Array(size).fill(1);
 export class ParameterStore {
   private readonly byName = new Map<string, Parameter>();
   private readonly secondNames = new Map<string, string>();
+  private disposed = false;
 
   /** @throws RangeError if the name is taken. The store owns the variable. */
   add(name: string, kind: ParameterKind, shape: number[], values: Float32Array): tf.Variable {
@@ -55,11 +59,12 @@ export class ParameterStore {
     this.byName.set(name, { name, kind, variable });
     return variable;
   }
-  /** A second name of the same weight, as a tied output head has: the file holds both, the optimiser sees one. */
+  /** A second name of one weight, for tied embeddings: the file has both, the optimiser one. */
   alias(name: string, existing: string): void {
     if (!this.byName.has(existing) || this.byName.has(name))
       throw new RangeError(
-        `ParameterStore: cannot name ${existing} also ${name}; the first must exist and the second be free.`,
+        `ParameterStore: ${name} cannot be a second name of ${existing}; ` +
+          `${existing} must exist and ${name} be free.`,
       );
     this.secondNames.set(name, existing);
   }
@@ -81,6 +86,10 @@ export class ParameterStore {
   dispose(): void {
     for (const { variable } of this.all()) variable.dispose();
     this.byName.clear();
+    this.disposed = true;
+  }
+  get isDisposed(): boolean {
+    return this.disposed;
   }
 }
 

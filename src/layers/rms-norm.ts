@@ -1,19 +1,19 @@
 /**
  * RMSNorm: y = x / √(mean(x²) + eps) · weight, over the last axis.
  *
- * Picture an arrow of any length drawn again with length √dim; the weight then stretches its axes. Unlike LayerNorm it
- * subtracts no mean. `eps` matters only for arrows that are almost nothing.
+ * It scales a vector of any length to length √dim and keeps its direction; the weight then scales
+ * each feature. Unlike LayerNorm it subtracts no mean. `eps` matters only for vectors near zero.
  *
- * Source: what YOCO's equations call LN (arXiv eq. 1); the official code takes eps 1e-5.
+ * Source: what YOCO calls LN, arXiv 2405.05254 (arXiv eq. 1); the official code takes eps 1e-5.
  */
 import * as tf from '@tensorflow/tfjs';
 import { ones, type ParameterScope } from './parameters';
 
-/** x [..., dim] → [..., dim]; without `weight` the bare norm, as gated retention uses per head. */
+/** x [..., dim] → [..., dim]; without `weight` as gated retention uses it for each head. */
 export function rmsNorm<T extends tf.Tensor>(x: T, eps: number, weight?: tf.Tensor1D): T {
   return tf.tidy(() => {
-    const meanSquare = x.square().mean(-1, true);
-    const normed = x.mul(meanSquare.add(eps).rsqrt());
+    const meanSquare = x.square().mean(-1, true); // [..., 1]
+    const normed = x.mul(meanSquare.add(eps).rsqrt()); // [..., dim]
     return (weight ? normed.mul(weight) : normed) as T;
   });
 }
@@ -27,8 +27,9 @@ export class RMSNorm {
   ) {
     this.weight = scope.vector('weight', dim, ones);
   }
-  /** x [..., dim] → [..., dim]. */
-  apply<T extends tf.Tensor>(x: T): T {
+
+  /** x [..., dim] → [..., dim]. @throws RangeError if the last axis is not `dim`. */
+  forward<T extends tf.Tensor>(x: T): T {
     const [dim] = this.weight.shape;
     if (x.shape.at(-1) !== dim)
       throw new RangeError(

@@ -1,9 +1,11 @@
 /**
- * A model's shape as plain data. A preset is a config too: nothing is allocated until a model is made from it.
+ * The shape of a model as plain data. Nothing is allocated until a model is made from it.
  *
- * What the paper leaves open (τ, the √dim on the embedding, the rotary frequencies, the scale of the keys) is an option
- * here, with the official code's choice as default and the paper's form one word away.
+ * What the paper leaves open (τ, the √dim on the embedding, the rotary frequencies, the scale of
+ * the keys) is an option, with the official code's choice as default.
  */
+import type { Implementation } from '../layers/mixer';
+import type { RotaryOptions } from '../layers/rotary';
 import { checkCount } from '../tensor/shapes';
 
 export type SelfDecoderKind = 'gated-retention' | 'retention' | 'sliding-window';
@@ -14,13 +16,15 @@ interface CommonConfig {
   dim: number;
   /** Inner width of SwiGLU. */
   ffnDim: number;
-  /** Query heads and key/value heads of full attention: heads / kvHeads query heads share one key/value head. */
+  /** Heads of full attention; heads / kvHeads query heads share one key/value head. */
   heads: number;
   kvHeads: number;
   /** The output head reads the embedding table instead of a table of its own. */
   tiedEmbeddings: boolean;
   normEps: number;
   ropeTheta: number;
+  /** `plain`: the readable tier; `fast` (default): the one for real work. Equal results. */
+  implementation?: Implementation;
 }
 export interface TransformerConfig extends CommonConfig {
   kind: 'transformer';
@@ -32,7 +36,7 @@ export interface TransformerConfig extends CommonConfig {
 }
 export interface YocoConfig extends CommonConfig {
   kind: 'yoco';
-  /** L/2 and L/2 in the paper's main model; 3:1, 1:3 and 0:1 in its ablation; n:0 is a model without a global cache. */
+  /** L/2 and L/2 in the paper; 3:1, 1:3, 0:1 in its ablation; n:0 has no global cache. */
   selfLayers: number;
   crossLayers: number;
   selfDecoder: SelfDecoderKind;
@@ -40,7 +44,7 @@ export interface YocoConfig extends CommonConfig {
   selfHeads: number;
   /** Needed by `sliding-window`: tokens that a position sees, itself included. */
   windowSize?: number;
-  /** τ of gated retention: γ = σ(z)^(1/τ). The paper names no value, the official code takes 16. */
+  /** τ of gated retention, γ = σ(z)^(1/τ). The paper names no value; official code: 16. */
   gateTemperature: number;
   /** Chunk of the chunkwise form, in tokens. */
   chunkSize: number;
@@ -48,7 +52,7 @@ export interface YocoConfig extends CommonConfig {
   retentionForm: 'chunkwise' | 'parallel' | 'recurrent';
   /** Official code: embeddings are multiplied by √dim. The paper does not say so. */
   embeddingScale: boolean;
-  /** `end-point`: θ^(-i/(D/2-1)), both ends included, as in the official code; `standard`: θ^(-2i/D). */
+  /** `end-point`: θ^(-i/(D/2-1)), as in the official code; `standard`: θ^(-2i/D). */
   rotaryFrequencies: 'end-point' | 'standard';
   /** Official code: retention's keys are multiplied by Dk^-½. The paper's formula has no scale. */
   keyScale: boolean;
@@ -67,13 +71,13 @@ const yocoDefaults = {
 };
 type WithDefaults<C, D> = Omit<C, keyof D | 'kind'> & Partial<Pick<C, keyof D & keyof C>>;
 
-/** A Transformer's config with the defaults filled in, checked. @throws RangeError naming the field, the value and what is allowed. */
+/** A checked config with the defaults filled in. @throws RangeError naming the field. */
 export function transformerConfig(
   given: WithDefaults<TransformerConfig, typeof commonDefaults>,
 ): TransformerConfig {
   return checkConfig({ ...commonDefaults, ...given, kind: 'transformer' });
 }
-/** A YOCO's config with the official code's choices filled in, checked. @throws RangeError naming the field, the value and what is allowed. */
+/** A checked config, with the official code's choices. @throws RangeError naming the field. */
 export function yocoConfig(
   given: WithDefaults<YocoConfig, typeof commonDefaults & typeof yocoDefaults>,
 ): YocoConfig {
@@ -85,6 +89,7 @@ const allowed: Record<string, readonly unknown[]> = {
   selfDecoder: ['gated-retention', 'retention', 'sliding-window'],
   retentionForm: ['chunkwise', 'parallel', 'recurrent'],
   rotaryFrequencies: ['end-point', 'standard'],
+  implementation: ['plain', 'fast'],
   tiedEmbeddings: [true, false],
   embeddingScale: [true, false],
   keyScale: [true, false],
@@ -103,7 +108,7 @@ const optional = [
   ...Object.keys(allowed),
 ];
 
-/** Returns the config if every field is allowed. @throws RangeError naming the field, the value and what is allowed. */
+/** @throws RangeError naming the field, its value and what is allowed. */
 export function checkConfig<C extends ModelConfig>(config: C): C {
   const where = 'config';
   const c = config as unknown as Record<string, unknown>;
@@ -129,7 +134,8 @@ export function checkConfig<C extends ModelConfig>(config: C): C {
     !(Number.isInteger(config.windowSize) && config.windowSize >= 1)
   )
     throw new RangeError(
-      `${where}: windowSize is ${config.windowSize}, but a window holds the token itself: give 1 or more (1024 in the paper's scaling runs).`,
+      `${where}: windowSize is ${config.windowSize}, but a window holds the token itself: ` +
+        `give a whole number of 1 or more (1024 in the paper's scaling runs).`,
     );
   checkDivides(
     'kvHeads',
@@ -153,11 +159,13 @@ function checkYoco(config: YocoConfig): void {
     throw new RangeError('config: selfLayers and crossLayers are both 0; a model needs a layer.');
   if (config.selfDecoder === 'sliding-window' && config.windowSize === undefined)
     throw new RangeError(
-      'config: windowSize is missing; a sliding-window self-decoder needs one (1024 in the paper’s scaling runs).',
+      'config: windowSize is missing; a sliding-window self-decoder needs one ' +
+        '(1024 in the paper’s scaling runs).',
     );
   if (config.selfDecoder !== 'sliding-window' && config.windowSize !== undefined)
     throw new RangeError(
-      `config: windowSize is ${config.windowSize}, but a ${config.selfDecoder} self-decoder has no window; leave it out.`,
+      `config: windowSize is ${config.windowSize}, but a ${config.selfDecoder} self-decoder ` +
+        `has no window; leave it out.`,
     );
   checkDivides(
     'heads',
@@ -179,16 +187,24 @@ function checkYoco(config: YocoConfig): void {
 function checkDivides(small: string, a: number, large: string, b: number, why: string): void {
   if (b % a !== 0)
     throw new RangeError(
-      `config: ${large} is ${b} and ${small} is ${a}; ${small} must divide ${large}, because ${why}.`,
+      `config: ${large} is ${b} and ${small} is ${a}; ${small} must divide ${large}, ` +
+        `because ${why}.`,
     );
 }
 function checkRotates(name: string, width: number): void {
   if (width % 2 !== 0)
     throw new RangeError(
-      `config: ${name} is ${width}; it must be even, because rotary positions turn features in pairs.`,
+      `config: ${name} is ${width}; it must be even, because rotary rotates pairs of features.`,
     );
 }
 
 /** All layers: the L of the formulas. */
 export const layersOf = (config: ModelConfig): number =>
   config.kind === 'transformer' ? config.layers : config.selfLayers + config.crossLayers;
+
+/** How positions rotate queries and keys in every layer of a YOCO. */
+export const rotaryOf = ({ rotaryFrequencies, ropeTheta }: YocoConfig): RotaryOptions => ({
+  style: 'interleaved',
+  frequencies: rotaryFrequencies,
+  theta: ropeTheta,
+});

@@ -1,53 +1,69 @@
 /**
- * The upper half of YOCO: one global cache, written once from the middle of the model, and layers that only read it.
+ * The upper half of YOCO: K̂ and V̂, computed once from the middle of the model, and layers that
+ * only read them.
  *
- * Source: YOCO, arXiv 2405.05254, eqs. 2 and 3; official `cross_decoder` in `yoco.py`.
+ * No layer here reads another position's state in this half, only K̂ and V̂. That is why earlier
+ * positions of a prompt can stop below it: the early exit is exact.
+ *
+ * Source: YOCO, arXiv 2405.05254, global cache (arXiv eq. 2) and cross-decoder (arXiv eq. 3);
+ * official `yoco.py`.
  */
-import * as tf from '@tensorflow/tfjs';
-import { CrossAttention, GlobalKeysAndValues } from '../attention/cross-attention';
-import type { KeysAndValues } from '../attention/keys-and-values';
-import type { GrowingCache } from '../attention/paged-kv-cache';
-import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
+import type * as tf from '@tensorflow/tfjs';
+import {
+  CrossAttention,
+  type CrossAttentionOptions,
+  GlobalKeysValues,
+} from '../attention/cross-attention';
+import type { KeysValues, KvCache } from '../attention/kv-cache';
+import { DecoderLayer } from '../layers/decoder-layer';
+import type { Mixer } from '../layers/mixer';
+import { firstPositions, type PadLengths } from '../layers/padding';
 import type { ParameterScope } from '../layers/parameters';
-import type { RotaryOptions } from '../layers/rotary';
-import type { YocoConfig } from './config';
+import { rotaryOf, type YocoConfig } from './config';
 import type { Observer } from './language-model';
 
 export class CrossDecoder {
-  private readonly global: GlobalKeysAndValues;
-  private readonly layers: DecoderLayer<CrossAttention>[];
-  constructor(scope: ParameterScope, config: YocoConfig, rotary: RotaryOptions) {
-    this.global = new GlobalKeysAndValues(scope, { ...config, rotary });
-    this.layers = Array.from({ length: config.crossLayers }, (_, i) => {
-      const layer = scope.within(`layers.${i}`);
-      return new DecoderLayer(
-        layer,
-        new CrossAttention(layer.within('mixer'), { ...config, rotary }),
-        { ...config, names: YOCO_LAYER },
-      );
-    });
+  readonly layers: DecoderLayer<KvCache | KeysValues>[] = [];
+  /** Absent if there are no cross-decoder layers: then nothing would read K̂ and V̂. */
+  readonly globalKeysValues?: GlobalKeysValues;
+
+  constructor(scope: ParameterScope, config: YocoConfig) {
+    const options = { ...config, rotary: rotaryOf(config) };
+    if (config.crossLayers > 0) this.globalKeysValues = new GlobalKeysValues(scope, options);
+    for (let i = 0; i < config.crossLayers; i++) {
+      const layerScope = scope.within(`layers.${i}`);
+      const mixer = this.newMixer(layerScope.within('mixer'), i, options);
+      this.layers.push(new DecoderLayer(layerScope, mixer, config));
+    }
   }
-  get depth(): number {
-    return this.layers.length;
+
+  /** K̂ and V̂ [B, N, Hkv, D] of x [B, N, dim], the self-decoder's output from position 0 on. */
+  keysValues(x: tf.Tensor3D, observe?: Observer): KeysValues | undefined {
+    return this.globalKeysValues?.forward(x, 0, observe);
   }
-  /** K̂ and V̂ of x [B,N,dim], the self-decoder's output whose first token stands at `start` (of each row, if they differ). */
-  keysAndValues(
-    x: tf.Tensor3D,
-    start: number | readonly number[],
-    observe?: Observer,
-  ): KeysAndValues {
-    return tf.tidy(() => {
-      const normed = this.global.norm.apply(x);
-      observe?.('kv_norm', normed);
-      return this.global.project(normed, start) as KeysAndValues & tf.NamedTensorMap;
-    });
+
+  /** Appends K̂ and V̂ of x [B, N, dim] to the global cache. */
+  appendTo(global: KvCache, x: tf.Tensor3D, padLengths?: PadLengths): void {
+    const start = firstPositions(global.lengths, padLengths);
+    const keysValues = this.globalKeysValues?.forward(x, start); // each [B, N, Hkv, D]
+    if (keysValues) global.append(keysValues, padLengths);
   }
-  /** x [B,N,dim], the last N positions of `global` → [B,N,dim]. Note that x itself enters, not the norm that made K̂, V̂. */
-  apply(x: tf.Tensor3D, global: GrowingCache | KeysAndValues, observe?: Observer): tf.Tensor3D {
-    return this.layers.reduce((stream, layer, i) => {
-      const out = layer.apply(stream, (attention, normed) => attention.attend(normed, global));
-      observe?.(`cross.${i}`, out);
-      return out;
-    }, x);
+
+  /** The mixer of layer i. */
+  protected newMixer(
+    scope: ParameterScope,
+    _i: number,
+    options: CrossAttentionOptions,
+  ): Mixer<KvCache | KeysValues> {
+    return new CrossAttention(scope, options);
+  }
+
+  /** x [B, N, dim], the last N positions of `global` → [B, N, dim]; `global` is only read. */
+  forward(x: tf.Tensor3D, global?: KvCache | KeysValues, observe?: Observer): tf.Tensor3D {
+    for (const [i, layer] of this.layers.entries()) {
+      x = layer.forward(x, global);
+      observe?.(`cross.${i}`, x);
+    }
+    return x;
   }
 }

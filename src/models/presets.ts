@@ -1,16 +1,15 @@
 /**
- * Configs by name, from one that fits in a cell's output to the paper's own. Data only: the 13B takes no memory here.
+ * Configs by name, from one that fits in a cell's output to the paper's own, and a model from any
+ * config. A config is data: the 13B takes no memory.
  *
- * Sources: YOCO, NeurIPS camera-ready, tables 7 (3B) and 8 (scaling runs). The 3B model's head counts are the official
- * code's. The scaling table names no vocabulary; with `cl100k_base` and a tied head the sizes come out as printed.
+ * Sources: YOCO, NeurIPS camera-ready, tables 7 (3B) and 8 (scaling runs). The head counts of the
+ * 3B model are the official code's. The scaling table names no vocabulary; with `cl100k_base` and
+ * tied embeddings the sizes come out as printed.
  */
-import {
-  type ModelConfig,
-  type TransformerConfig,
-  transformerConfig,
-  type YocoConfig,
-  yocoConfig,
-} from './config';
+import { type ModelConfig, transformerConfig, yocoConfig } from './config';
+import type { LanguageModel } from './language-model';
+import { Transformer } from './transformer';
+import { Yoco } from './yoco';
 
 const cl100k = 100_288;
 
@@ -42,7 +41,7 @@ export const presets: Readonly<Record<string, ModelConfig>> = {
     selfHeads: 24,
     chunkSize: 256,
   }),
-  // The Transformer that the paper's profile compares with: the same shape, every layer with a cache of its own.
+  // The Transformer of the paper's inference profile: the same shape, a cache in every layer.
   'transformer-3B': transformerConfig({ ...yoco3B, layers: 26, headDim: 128 }),
   ...Object.fromEntries(
     scaling.flatMap(([size, dim, layers, heads]) => scalingRun(size, dim, layers, heads)),
@@ -56,7 +55,7 @@ function scalingRun(
   heads: number,
 ): [string, ModelConfig][] {
   const common = { vocabSize: cl100k, dim, heads, kvHeads: heads, tiedEmbeddings: true };
-  // 3 dim against 8/3 dim: YOCO's cross layers own no W_K and W_V, and its wider FFN makes up for them.
+  // 3 dim against 8/3 dim: cross-decoder layers have no W_K, W_V; the wider FFN compensates.
   const yoco = {
     ...common,
     ffnDim: 3 * dim,
@@ -91,4 +90,14 @@ export function preset(name: string): ModelConfig {
     );
   return found;
 }
-export type { ModelConfig, TransformerConfig, YocoConfig };
+
+export interface CreateOptions {
+  /** Seed of the first weights: the same on every engine. */
+  seed?: number;
+}
+/** A model of the config's kind; the caller disposes it. @throws RangeError naming the field. */
+export function createModel(config: ModelConfig, options: CreateOptions = {}): LanguageModel {
+  return config.kind === 'transformer'
+    ? new Transformer(config, options)
+    : new Yoco(config, options);
+}

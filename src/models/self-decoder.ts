@@ -1,87 +1,74 @@
 /**
- * The lower half of YOCO: layers whose memory has a fixed size. It must see every token of a prompt.
+ * The lower half of YOCO: layers whose caches have a bounded size. It must see every token of a
+ * prompt. One word of the config chooses its mixer; the paper measures gated retention and
+ * sliding-window attention.
  *
- * Which mixer it is made of is one word of the config; the paper measures gated retention and sliding-window attention.
- * Source: YOCO, arXiv 2405.05254, eq. 1.
+ * Source: YOCO, arXiv 2405.05254, self-decoder (arXiv eq. 1).
  */
 import type * as tf from '@tensorflow/tfjs';
 import { SlidingWindowAttention } from '../attention/sliding-window';
-import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
-import type { Memory } from '../layers/memory';
-import type { TokenMixer } from '../layers/mixer';
-import type { Padding } from '../layers/padding';
+import { DecoderLayer } from '../layers/decoder-layer';
+import type { LayerCache, TokenMixer } from '../layers/mixer';
+import type { PadLengths } from '../layers/padding';
 import type { ParameterScope } from '../layers/parameters';
-import type { RotaryOptions } from '../layers/rotary';
 import { GatedRetention } from '../retention/gated-retention';
-import type { YocoConfig } from './config';
+import { rotaryOf, type YocoConfig } from './config';
 import type { Observer } from './language-model';
 
 export class SelfDecoder {
-  private readonly layers: DecoderLayer<TokenMixer>[];
-  constructor(scope: ParameterScope, config: YocoConfig, rotary: RotaryOptions) {
-    this.layers = Array.from({ length: config.selfLayers }, (_, i) => {
-      const layer = scope.within(`layers.${i}`);
-      return new DecoderLayer(layer, mixerOf(layer.within('mixer'), config, rotary), {
-        ...config,
-        names: YOCO_LAYER,
-      });
-    });
+  readonly mixers: TokenMixer[] = [];
+  readonly layers: DecoderLayer<LayerCache>[] = [];
+
+  constructor(scope: ParameterScope, config: YocoConfig) {
+    for (let i = 0; i < config.selfLayers; i++) {
+      const layerScope = scope.within(`layers.${i}`);
+      const mixer = newMixer(layerScope.within('mixer'), config);
+      this.mixers.push(mixer);
+      this.layers.push(new DecoderLayer(layerScope, mixer, config));
+    }
   }
-  get depth(): number {
-    return this.layers.length;
+
+  /** One empty cache per layer. */
+  newCaches(batch: number): LayerCache[] {
+    return this.mixers.map((mixer) => mixer.newCache(batch));
   }
-  /** One empty memory per layer: `self.0`, `self.1`, … */
-  newMemories(batch: number): [string, Memory][] {
-    return this.layers.map((layer, i) => [`self.${i}`, layer.mixer.newMemory(batch)]);
-  }
-  /** x [B,N,dim] → [B,N,dim]; with memories, a continuation. */
-  apply(
+
+  /** x [B, N, dim] → [B, N, dim]; with caches, the tokens continue them. */
+  forward(
     x: tf.Tensor3D,
-    {
-      memories,
-      padding,
-      observe,
-    }: { memories?: ReadonlyMap<string, Memory>; padding?: Padding; observe?: Observer } = {},
+    caches?: readonly LayerCache[],
+    padLengths?: PadLengths,
+    observe?: Observer,
   ): tf.Tensor3D {
-    return this.layers.reduce((stream, layer, i) => {
-      const out = layer.apply(stream, (mixer, normed) =>
-        mixer.mix(normed, memories?.get(`self.${i}`), padding),
-      );
-      observe?.(`self.${i}`, out);
-      return out;
-    }, x);
+    for (const [i, layer] of this.layers.entries()) {
+      x = layer.forward(x, caches?.[i], padLengths);
+      observe?.(`self.${i}`, x);
+    }
+    return x;
   }
 }
 
-function mixerOf(scope: ParameterScope, config: YocoConfig, rotary: RotaryOptions): TokenMixer {
-  const {
-    dim,
-    selfHeads: heads,
-    normEps,
-    gateTemperature,
-    keyScale,
-    retentionForm: form,
-    chunkSize,
-  } = config;
-  if (config.selfDecoder === 'sliding-window')
-    return new SlidingWindowAttention(scope, {
-      dim,
-      heads,
-      windowSize: config.windowSize!,
-      rotary,
-    });
-  const { theta: ropeTheta, frequencies: rotaryFrequencies } = rotary;
-  const decay = config.selfDecoder === 'gated-retention' ? 'gated' : 'fixed';
+function newMixer(scope: ParameterScope, config: YocoConfig): TokenMixer {
+  if (config.selfDecoder !== 'sliding-window') return newRetention(scope, config);
+  const { dim, selfHeads: heads, implementation } = config;
+  const windowSize = config.windowSize as number; // checkConfig requires it
+  const rotary = rotaryOf(config);
+  return new SlidingWindowAttention(scope, { dim, heads, windowSize, rotary, implementation });
+}
+
+/** The retention layer of a config: gated, or with RetNet's fixed decay. */
+export function newRetention(scope: ParameterScope, config: YocoConfig): GatedRetention {
   return new GatedRetention(scope, {
-    dim,
-    heads,
-    decay,
-    normEps,
-    gateTemperature,
-    keyScale,
-    form,
-    chunkSize,
-    ropeTheta,
-    rotaryFrequencies,
+    dim: config.dim,
+    heads: config.selfHeads,
+    decay: config.selfDecoder === 'gated-retention' ? 'gated' : 'fixed',
+    normEps: config.normEps,
+    gateTemperature: config.gateTemperature,
+    keyScale: config.keyScale,
+    form: config.retentionForm,
+    chunkSize: config.chunkSize,
+    ropeTheta: config.ropeTheta,
+    rotaryFrequencies: config.rotaryFrequencies,
+    implementation: config.implementation,
   });
 }

@@ -1,46 +1,56 @@
 /**
  * The Transformer baseline: L equal layers, each with full attention and a cache of its own.
  *
- * Source: official `transformer.py` beside YOCO (the model that the paper's comparisons are made with).
+ * Source: official `transformer.py` beside YOCO, the model of the paper's comparisons.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { GrowingCache } from '../attention/paged-kv-cache';
-import type { RingCache } from '../attention/rolling-kv-cache';
 import { SelfAttention } from '../attention/self-attention';
 import { BASELINE_LAYER, DecoderLayer } from '../layers/decoder-layer';
 import { Embedding } from '../layers/embedding';
+import type { LayerCache } from '../layers/mixer';
 import { ParameterScope, ParameterStore } from '../layers/parameters';
-import { RMSNorm } from '../layers/rms-norm';
 import { BASELINE_ROTARY } from '../layers/rotary';
 import { SeededRandom } from '../tensor/random';
 import { checkConfig, type TransformerConfig } from './config';
 import type {
-  AllLogits,
+  ForwardOptions,
   LanguageModel,
-  ModelCache,
   Observer,
   PrefillOptions,
   Tokens,
 } from './language-model';
-import { LayerCache } from './layer-cache';
-import { OutputHead } from './output-head';
-import {
-  checkBatch,
-  checkExit,
-  inPieces,
-  joinPieces,
-  lastPosition,
-  oneTokenEach,
-  type Piece,
-  tokenTensor,
-} from './tokens';
+import { BASELINE_HEAD, LmHead } from './lm-head';
+import { ModelCache } from './model-cache';
+import { concatTime, lastPosition, oneTokenEach, type PromptChunk, readPrompt } from './prompt';
+import { namedLayers } from './yoco-cache';
+
+/** Everything that a Transformer keeps between two calls: one cache per layer. */
+export class TransformerCache extends ModelCache {
+  constructor(
+    model: object,
+    batch: number,
+    /** The keys and values of all tokens, or of a window; an update replaces them. */
+    public layers: readonly LayerCache[],
+  ) {
+    super(model, batch);
+  }
+  parts(): Record<string, LayerCache> {
+    return namedLayers(this.layers);
+  }
+  protected withParts(layers: Record<string, LayerCache>): this {
+    return new TransformerCache(this.model, this.batch, Object.values(layers)) as this;
+  }
+  protected assign(other: this): void {
+    this.layers = other.layers;
+  }
+}
 
 export class Transformer implements LanguageModel {
   readonly parameters = new ParameterStore();
   private readonly embedding: Embedding;
-  private readonly layers: DecoderLayer<SelfAttention>[];
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly mixers: SelfAttention[] = [];
+  private readonly layers: DecoderLayer<LayerCache>[] = [];
+  private readonly head: LmHead;
 
   /** @throws RangeError naming the field of the config that is not allowed. */
   constructor(
@@ -48,106 +58,76 @@ export class Transformer implements LanguageModel {
     { seed = 0 }: { seed?: number } = {},
   ) {
     checkConfig(config);
-    const { vocabSize, dim, ffnDim, heads, kvHeads, headDim, windowSize, normEps } = config;
+    const { vocabSize, dim, layers, ropeTheta } = config;
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = { ...BASELINE_ROTARY, theta: config.ropeTheta };
+    const rotary = { ...BASELINE_ROTARY, theta: ropeTheta };
     this.embedding = new Embedding(scope.within('tok_embeddings'), vocabSize, dim);
-    this.layers = Array.from({ length: config.layers }, (_, i) => {
-      const layer = scope.within(`layers.${i}`);
-      const mixer = new SelfAttention(layer.within('attention'), {
-        dim,
-        heads,
-        kvHeads,
-        headDim,
-        windowSize,
-        rotary,
-      });
-      return new DecoderLayer(layer, mixer, { dim, ffnDim, normEps, names: BASELINE_LAYER });
-    });
-    this.norm = new RMSNorm(scope.within('norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output', 'tok_embeddings', this.embedding, config);
+    for (let i = 0; i < layers; i++) {
+      const layerScope = scope.within(`layers.${i}`);
+      const mixer = new SelfAttention(layerScope.within('attention'), { ...config, rotary });
+      const names = BASELINE_LAYER;
+      this.mixers.push(mixer);
+      this.layers.push(new DecoderLayer<LayerCache>(layerScope, mixer, { ...config, names }));
+    }
+    this.head = new LmHead(scope, this.embedding, config, BASELINE_HEAD);
   }
 
-  logits(tokens: Tokens, observe?: Observer): tf.Tensor3D {
+  newCache(batch = 1): TransformerCache {
+    const layers = this.mixers.map((mixer) => mixer.newCache(batch));
+    return new TransformerCache(this, batch, layers);
+  }
+
+  /** All layers on all positions: logits [B, N, vocab]. */
+  forward(tokens: Tokens, cache?: TransformerCache, options: ForwardOptions = {}): tf.Tensor3D {
     return tf.tidy(() => {
-      let x = this.embedding.apply(tokenTensor('Transformer.logits', tokens));
-      observe?.('embed', x);
-      this.layers.forEach((layer, i) => {
-        x = layer.apply(x, (attention, normed) => attention.mix(normed));
-        observe?.(`layers.${i}`, x);
+      const chunks = readPrompt('Transformer.forward', this, tokens, cache, options);
+      const { observe } = options;
+      if (!cache) return this.head.forward(this.runLayers(chunks[0], undefined, observe), observe);
+      return cache.transaction((working) => {
+        const logits: tf.Tensor3D[] = []; // [B, c, vocab] each
+        for (const chunk of chunks) {
+          logits.push(tf.tidy(() => this.head.forward(this.runLayers(chunk, working, observe))));
+        }
+        return concatTime(logits);
       });
-      const last = this.norm.apply(x);
-      observe?.('final_norm', last);
-      return this.head.apply(last);
     });
-  }
-
-  newCache(batch = 1): LayerCache {
-    return new LayerCache(
-      batch,
-      new Map(this.layers.map((layer, i) => [`layers.${i}`, layer.mixer.newMemory(batch)])),
-    );
-  }
-
-  prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
-  prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
-  prefill(tokens: Tokens, cache: ModelCache, options: PrefillOptions = {}): tf.Tensor {
-    checkExit('Transformer.prefill', options);
-    return this.take(
-      'Transformer.prefill',
-      () => tokenTensor('Transformer.prefill', tokens),
-      cache,
-      options,
-    );
-  }
-  step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
-    return this.take(
-      'Transformer.step',
-      () => oneTokenEach('Transformer.step', token),
-      cache,
-      {},
-    ) as tf.Tensor2D;
   }
 
   /**
-   * Every layer runs on every position: the layer above needs the keys and values of all of them. Only the norm and the
-   * head are spared all positions but the last.
+   * Reads the prompt [B, N] into the cache: the next token's logits [B, vocab]. All layers run on
+   * all positions, because each layer keeps keys and values of all of them; only the head runs on
+   * the last position alone.
    */
-  private take(
-    where: string,
-    read: () => tf.Tensor2D,
-    cache: ModelCache,
-    options: PrefillOptions,
-  ): tf.Tensor {
-    const all = options.logits === 'all';
+  prefill(tokens: Tokens, cache: TransformerCache, options: PrefillOptions = {}): tf.Tensor2D {
     return tf.tidy(() => {
-      const ids = read();
-      checkBatch(where, ids, cache);
-      return (cache as LayerCache).advance((draft) => {
-        const seen = inPieces(where, ids, options).map((piece, i, { length }) =>
-          tf.tidy(() => {
-            const top = this.climb(piece, draft);
-            if (all) return this.read(top);
-            return i + 1 === length ? this.read(lastPosition(top)) : undefined;
-          }),
-        );
-        return all ? joinPieces(seen as tf.Tensor3D[]) : seen.at(-1)!.reshape([cache.batch, -1]);
+      const chunks = readPrompt('Transformer.prefill', this, tokens, cache, options);
+      return cache.transaction((working) => {
+        let x!: tf.Tensor3D;
+        for (const chunk of chunks) {
+          x = tf.tidy(() => lastPosition(this.runLayers(chunk, working))); // [B, 1, dim]
+        }
+        return this.head.forward(x).reshape([cache.batch, -1]); // [B, vocab]
       });
     });
   }
-  /** From the top of the stack to logits. */
-  private read(top: tf.Tensor3D): tf.Tensor3D {
-    return this.head.apply(this.norm.apply(top));
+
+  step(token: readonly number[] | tf.Tensor1D, cache: TransformerCache): tf.Tensor2D {
+    return tf.tidy(() => this.prefill(oneTokenEach('Transformer.step', token), cache));
   }
 
-  /** All layers on a piece. */
-  private climb({ ids, padding }: Piece, draft: LayerCache): tf.Tensor3D {
-    let x = this.embedding.apply(ids);
-    this.layers.forEach((layer, i) => {
-      const memory = draft.parts.get(`layers.${i}`) as GrowingCache | RingCache;
-      x = layer.apply(x, (attention, normed) => attention.mix(normed, memory, padding));
-    });
-    draft.count(this.layers.length, ids.shape[1]);
+  /** [B, c] → the output of the last layer [B, c, dim]. */
+  private runLayers(
+    { tokens, padLengths }: PromptChunk,
+    cache?: TransformerCache,
+    observe?: Observer,
+  ): tf.Tensor3D {
+    let x = this.embedding.forward(tokens); // [B, c, dim]
+    observe?.('embed', x);
+    for (const [i, layer] of this.layers.entries()) {
+      x = layer.forward(x, cache?.layers[i], padLengths);
+      observe?.(`layers.${i}`, x);
+    }
+    cache?.countWork(this.layers.length, tokens.shape[1]);
     return x;
   }
 

@@ -1,9 +1,10 @@
 /**
- * The ledger of tensors: how many are held, and how many bytes, now and at the worst moment.
+ * How many tensors are held, and how many bytes, now and at the peak of a piece of work.
  *
- * Bytes are those of live buffers. A reshape or a clone is a second tensor over the same buffer: it counts as a tensor, but
- * its bytes count once (TensorFlow.js's own `tf.memory().numBytes` counts them again for every view). What an engine needs
- * for a moment inside one operation, such as a packed copy of a matrix, is not in the ledger.
+ * Bytes are those of live buffers. A reshape or a clone is a second tensor over the same buffer: it
+ * counts as a tensor, but its bytes count once (`tf.memory().numBytes` of TensorFlow.js counts them
+ * for every view). What an engine needs inside one operation, such as a packed copy of a matrix,
+ * is not counted.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -12,7 +13,7 @@ export interface Ledger {
   bytes: number;
 }
 
-/** The parts of TensorFlow.js that hear of every tensor's birth and end. Private as types, unchanged since version 1. */
+/** The methods that TensorFlow.js calls for every tensor it makes or disposes (private types). */
 interface Registry {
   readonly state: { numBytes: number; numDataBuffers: number; numTensors: number };
   trackTensor(tensor: tf.Tensor, backend: unknown): void;
@@ -21,10 +22,10 @@ interface Registry {
 const registry = tf.engine() as unknown as Registry;
 const { trackTensor, disposeTensor } = registry;
 const watchers = new Set<() => void>();
-/** Views alive now would be counted with their buffers, but at import there are hardly any. */
+/** Views that exist at import are counted as buffers; there are hardly any. */
 let bytes = registry.state.numBytes;
 
-/** Does `step`, and books `size` bytes for each buffer that it brought to life (+) or ended (−). */
+/** Runs `step` and counts `size` bytes for each buffer that it made (+) or disposed (−). */
 function book(step: () => void, size: number): void {
   const buffers = registry.state.numDataBuffers;
   step();
@@ -42,7 +43,7 @@ registry.disposeTensor = (tensor) =>
 /** What is alive now. */
 export const ledger = (): Ledger => ({ tensors: registry.state.numTensors, bytes });
 
-/** Tensors that `work` leaves behind beyond what it returns; 0 for a function that cleans up. */
+/** Tensors that `work` leaves behind beyond what it returns. */
 export function leakedBy(work: () => tf.TensorContainer): number {
   const before = tf.memory().numTensors;
   const result = work();
@@ -50,7 +51,7 @@ export function leakedBy(work: () => tf.TensorContainer): number {
   return tf.memory().numTensors - before;
 }
 
-/** The worst moment of a piece of work. */
+/** The peak of a piece of work. */
 export interface Peak<T> {
   /** What the work returned; the caller owns it. */
   result: T;
@@ -62,7 +63,7 @@ export interface Peak<T> {
   needed: Ledger;
 }
 
-/** Runs `work` and watches every tensor that comes to life in it. Calls may be nested; `work` must not be async. */
+/** Runs `work` and watches every tensor that it makes. Calls may be nested; no async `work`. */
 export function peakOf<T>(work: () => T): Peak<T> {
   const before = ledger();
   const peak = { ...before };
@@ -84,7 +85,7 @@ export function peakOf<T>(work: () => T): Peak<T> {
   }
 }
 
-/** Passes on what `work` returns. @throws Error if it leaves tensors behind that are not in its result. */
+/** Returns what `work` returns. @throws Error if it leaves other tensors behind. */
 export function guardLeaks<T extends tf.TensorContainer>(where: string, work: () => T): T {
   const before = tf.memory().numTensors;
   const result = work();
@@ -92,7 +93,8 @@ export function guardLeaks<T extends tf.TensorContainer>(where: string, work: ()
   const leaked = tf.memory().numTensors - before - returned;
   if (leaked > 0)
     throw new Error(
-      `${where}: ${leaked} tensor${leaked > 1 ? 's' : ''} left behind beyond the ${returned} returned; use tf.tidy or dispose().`,
+      `${where}: ${leaked} tensor${leaked > 1 ? 's' : ''} left behind beyond the ` +
+        `${returned} returned; use tf.tidy or dispose().`,
     );
   return result;
 }

@@ -1,30 +1,29 @@
 /**
- * Numbers from one seed, drawn on the host: every engine, and every notebook, sees the same ones.
+ * Numbers from one seed, drawn on the host, so that they are the same on every engine.
  *
- * TensorFlow.js draws on the device it computes on, so `tf.randomNormal` differs between engines even with a seed.
- * The generator itself is a library's (pure-rand, xoroshiro128+); what we add is the shapes that models need.
+ * TensorFlow.js draws on the device it computes on: `tf.randomNormal` differs between engines even
+ * with a seed. The generator is a library's (pure-rand, xoroshiro128+).
  */
 import { type RandomGenerator, unsafeUniformIntDistribution, xoroshiro128plus } from 'pure-rand';
 
-/** The finalizer of MurmurHash3: seeds that differ in one bit leave it differing in about half of 32. */
-export const mixBits = (x: number): number => {
+/** The finalizer of MurmurHash3: two seeds that differ in one bit differ in about half of 32. */
+const mixBits = (x: number): number => {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return x ^ (x >>> 16);
 };
-/** Draws thrown away: the generator writes its seed into a quarter of its state, and needs some steps to spread it. */
-const warmUp = 16;
+/** First draws are discarded: the generator needs some steps to spread its seed over its state. */
+const DISCARDED_DRAWS = 16;
 
 export class SeededRandom {
   private readonly generator: RandomGenerator;
-  /** Seeds 7 and 8 give unrelated numbers from the first one on. @throws RangeError unless `seed` is a whole number. */
+  /** Neighbouring seeds give unrelated numbers. @throws RangeError unless `seed` is whole. */
   constructor(seed: number) {
     if (!Number.isSafeInteger(seed))
       throw new RangeError(`SeededRandom: seed is ${seed}; give a whole number.`);
-    this.generator = xoroshiro128plus(
-      mixBits(mixBits(seed) + Math.floor(seed / 2 ** 32) + 0x9e3779b9),
-    );
-    for (let i = 0; i < warmUp; i++) this.uniform();
+    const mixed = mixBits(seed) + Math.floor(seed / 2 ** 32) + 0x9e3779b9;
+    this.generator = xoroshiro128plus(mixBits(mixed));
+    for (let i = 0; i < DISCARDED_DRAWS; i++) this.uniform();
   }
 
   /** Uniform in [0, 1), in steps of 2^-24: each value is exact in float32. */
@@ -39,9 +38,10 @@ export class SeededRandom {
     return unsafeUniformIntDistribution(0, below - 1, this.generator);
   }
 
-  /** Standard normal (Box and Muller's pair, of which one is used). */
+  /** Standard normal (Box and Muller). */
   normal(): number {
-    return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 
   uniforms(count: number, min = 0, max = 1): Float32Array {
@@ -51,4 +51,25 @@ export class SeededRandom {
   normals(count: number, mean = 0, standardDeviation = 1): Float32Array {
     return Float32Array.from({ length: count }, () => mean + standardDeviation * this.normal());
   }
+
+  /** Orders `items` at random, in place (Fisher and Yates: every order is equally likely). */
+  shuffle<T extends { length: number; [i: number]: number }>(items: T): T {
+    for (let i = items.length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [items[i], items[j]] = [items[j], items[i]];
+    }
+    return items;
+  }
+}
+
+/**
+ * One of many independent generators from one seed: for a row of a batch, an epoch of a run.
+ * @throws RangeError unless both are whole numbers.
+ */
+export function seededStream(seed: number, index = 0): SeededRandom {
+  for (const [name, n] of Object.entries({ seed, index })) {
+    if (!Number.isSafeInteger(n))
+      throw new RangeError(`seededStream: ${name} is ${n}; give a whole number.`);
+  }
+  return new SeededRandom(mixBits(seed) + index);
 }

@@ -2,37 +2,37 @@
  * One map for everything that came after: for each layer, whose keys and values does it read?
  *
  *   Transformer   0 1 2 3 4 5 6 7      its own
- *   CLA           0 0 2 2 4 4 6 6      the first one's of its pair
- *   YOCO          w w w w 4 4 4 4      below a window of its own, above the middle's
- *   LCKV          0 7 7 7 7 7 7 7      the top's, of earlier tokens
+ *   CLA           0 0 2 2 4 4 6 6      those of the first layer of its pair
+ *   YOCO          w w w w 4 4 4 4      below a window of its own, above those of the middle
+ *   LCKV          0 7 7 7 7 7 7 7      those of the top layer, of earlier tokens
  *
- * A number s means: keys and values made from X^s, the stream as it enters layer s. Draw the rows as lines, and the early
- * exit can be read off: a prompt must climb to the **highest s** on the line, and only its last position need go on. For
- * YOCO that is half-way, for CLA nearly the top, for a Transformer the last layer.
+ * A number s means: keys and values made from X^s, the hidden states that enter layer s. The early
+ * exit can be read off: all positions of a prompt are needed up to the **highest s**, above it only
+ * the last. For YOCO that is the middle, for CLA nearly the top, for a Transformer the last layer.
  *
- * Two things the map also shows. A window above the exit wants C − 1 more positions up there. And a layer that reads from
- * above itself needs what is not computed yet: only earlier tokens can be read, and a prompt must be gone over again and
- * again (each pass sets one more position right).
+ * Two more things can be read off. A window above the exit needs C − 1 more positions there. And a
+ * layer that reads from above itself needs what is not computed yet: it can read earlier tokens
+ * only, and a prompt must be computed again and again (each pass makes one more position right).
  *
- * Source: YOCO, arXiv 2405.05254; CLA, 2405.12981; LCKV, 2405.10637; the systematic study of such maps is 2410.14442.
- * Differs from all of them: one small block for all maps, so that nothing but the map changes. LCKV proper trains with few
- * passes; per-layer projections from the middle (`projections: 'own'`) are SwiftKV's (2410.03960) and HySparse 2's
- * (2609.26368). Made for the lesson and its test: it recomputes, and keeps no cache.
+ * Source: YOCO, arXiv 2405.05254; CLA, 2405.12981; LCKV, 2405.10637; such maps are studied in
+ * 2410.14442. Differs from all: one small block for all maps, so that only the map changes. LCKV
+ * itself trains with few passes; projections per layer (`projections: 'own'`) are those of SwiftKV
+ * (2410.03960) and HySparse 2 (2609.26368). Made for the lesson and its test: it keeps no cache.
  */
 import * as tf from '@tensorflow/tfjs';
-import { CrossAttention, GlobalKeysAndValues } from '../attention/cross-attention';
-import type { KeysAndValues } from '../attention/keys-and-values';
+import { CrossAttention, GlobalKeysValues } from '../attention/cross-attention';
+import type { KeysValues } from '../attention/kv-cache';
 import { SlidingWindowAttention } from '../attention/sliding-window';
-import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
+import { DecoderLayer } from '../layers/decoder-layer';
 import { Embedding } from '../layers/embedding';
+import type { Mixer } from '../layers/mixer';
 import { ParameterScope, ParameterStore } from '../layers/parameters';
-import { RMSNorm } from '../layers/rms-norm';
 import type { Tokens } from '../models/language-model';
-import { OutputHead } from '../models/output-head';
-import { tokenTensor } from '../models/tokens';
+import { LmHead } from '../models/lm-head';
+import { lastPositions, tokenTensor } from '../models/prompt';
 import { SeededRandom } from '../tensor/random';
 
-/** Per layer: the level of the stream that its keys and values are made from, or a window of its own. */
+/** Per layer: the level its keys and values are made from, or a window of its own. */
 export type SharingMap = readonly (number | 'window')[];
 
 const layers = (L: number): number[] => Array.from({ length: L }, (_, l) => l);
@@ -46,9 +46,9 @@ export const sharingMaps = {
 
 export interface CrossLayerSharingOptions {
   map: SharingMap;
-  /** `shared`: one projection per level, one pair in the cache. `own`: each reader projects the level for itself. */
+  /** `shared`: one projection per level. `own`: each layer projects the level for itself. */
   projections?: 'shared' | 'own';
-  /** C of every window layer; default 4. */
+  /** C of every window layer. */
   windowSize?: number;
   vocabSize?: number;
   dim?: number;
@@ -66,13 +66,14 @@ const defaults = {
   heads: 4,
   kvHeads: 2,
   seed: 0,
+  normEps: 1e-5,
+  tiedEmbeddings: false,
 } as const;
-const normEps = 1e-5;
 
-export interface ReadOptions {
-  /** How many of the last positions go on above the exit; default all of them. */
-  climbing?: number;
-  /** How often the prompt is gone over, where a layer reads from above; default as often as there are tokens: exact. */
+export interface SharingForwardOptions {
+  /** How many of the last positions go through the layers above the exit; default all. */
+  upperPositions?: number;
+  /** How often the prompt is computed where a layer reads from above; default N: exact. */
   passes?: number;
 }
 
@@ -80,151 +81,135 @@ export class CrossLayerSharing {
   readonly parameters = new ParameterStore();
   readonly options: Required<CrossLayerSharingOptions>;
   private readonly embedding: Embedding;
-  private readonly layers: DecoderLayer<CrossAttention | SlidingWindowAttention>[];
-  /** By the layer they belong to: the level itself if shared, the reader if not. */
-  private readonly makers = new Map<number, GlobalKeysAndValues>();
-  private readonly norm: RMSNorm;
-  private readonly head: OutputHead;
+  private readonly layers: DecoderLayer<KeysValues>[] = [];
+  /** By owner: the level itself if it is shared, else the layer that reads it. */
+  private readonly projections = new Map<number, GlobalKeysValues>();
+  private readonly head: LmHead;
 
-  /** @throws RangeError if the map names a level that is not there. */
-  constructor(options: CrossLayerSharingOptions) {
-    this.options = { ...defaults, ...options };
-    const { map, vocabSize, dim, seed } = this.options;
-    map.forEach((level, l) => {
+  /** @throws RangeError if the map names a level that does not exist. */
+  constructor(given: CrossLayerSharingOptions) {
+    const options = { ...defaults, ...given };
+    this.options = options;
+    const { map, vocabSize, dim, seed } = options;
+    const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
+    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, Math.sqrt(dim));
+    for (const [l, level] of map.entries()) {
       if (level !== 'window' && !(Number.isInteger(level) && level >= 0 && level < map.length))
         throw new RangeError(
-          `CrossLayerSharing: layer ${l} reads level ${level}; give 0 to ${map.length - 1}, or 'window'.`,
+          `CrossLayerSharing: layer ${l} reads level ${level}; ` +
+            `give 0 to ${map.length - 1}, or 'window'.`,
         );
-    });
-    const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const widths = { ...this.options, normEps };
-    this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, Math.sqrt(dim));
-    this.layers = map.map((level, l) => {
-      const place = scope.within(`layers.${l}`);
-      const maker = this.makerOf(l);
-      if (maker !== undefined && !this.makers.has(maker))
-        this.makers.set(
-          maker,
-          new GlobalKeysAndValues(scope.within(`keys_and_values.${maker}`), widths),
-        );
+      const owner = this.ownerOf(l);
+      if (owner !== undefined && !this.projections.has(owner)) {
+        const ownerScope = scope.within(`keys_and_values.${owner}`);
+        this.projections.set(owner, new GlobalKeysValues(ownerScope, options));
+      }
+      const layerScope = scope.within(`layers.${l}`);
+      const mixerScope = layerScope.within('mixer');
       const mixer =
         level === 'window'
-          ? new SlidingWindowAttention(place.within('mixer'), widths)
-          : new CrossAttention(place.within('mixer'), widths);
-      return new DecoderLayer<CrossAttention | SlidingWindowAttention>(place, mixer, {
-        ...widths,
-        names: YOCO_LAYER,
-      });
-    });
-    this.norm = new RMSNorm(scope.within('layer_norm'), dim, normEps);
-    this.head = new OutputHead(scope, 'output_projection', 'embed_tokens', this.embedding, {
-      dim,
-      vocabSize,
-      tiedEmbeddings: false,
-    });
+          ? new SlidingWindowAttention(mixerScope, options)
+          : new CrossAttention(mixerScope, options);
+      this.layers.push(new DecoderLayer(layerScope, mixer as Mixer<KeysValues>, options));
+    }
+    this.head = new LmHead(scope, this.embedding, options);
   }
 
-  /** The highest level that anybody reads: every position of a prompt must come this far. */
+  /** The highest level that a layer reads: every position of a prompt is needed up to it. */
   get exitLevel(): number {
-    return Math.max(0, ...this.options.map.filter((level): level is number => level !== 'window'));
+    return Math.max(0, ...this.options.map.map((level) => (level === 'window' ? 0 : level)));
   }
-  /** How many positions must go on above it: the last, and C − 1 more for each window up there. */
-  get mustClimb(): number {
-    const windows = this.options.map
-      .slice(this.exitLevel)
-      .filter((level) => level === 'window').length;
-    return 1 + windows * (this.options.windowSize - 1);
+  /** Positions needed above the exit: the last, and C − 1 more for each window layer there. */
+  get positionsNeeded(): number {
+    const { map, windowSize } = this.options;
+    const windows = map.slice(this.exitLevel).filter((level) => level === 'window').length;
+    return 1 + windows * (windowSize - 1);
   }
-  /** Pairs of keys and values that grow with the text. A Transformer has L, YOCO has one. */
-  get growingPairs(): number {
-    return this.makers.size;
+  /** Caches that grow with the text: L in a Transformer, one in YOCO. */
+  get kvCacheCount(): number {
+    return this.projections.size;
   }
-  /** Does a layer want what only a layer above it makes? */
+  /** Whether a layer reads what only a layer above it makes. */
   get readsFromAbove(): boolean {
     return this.options.map.some((level, l) => level !== 'window' && level > l);
   }
 
-  /** Logits of the positions that climbed, [B,climbing,vocab], and the work. @throws RangeError for counts that are not possible. */
-  read(
+  /**
+   * Logits [B, upperPositions, vocab] of the last positions, and the work done.
+   * @throws RangeError for counts that are not possible.
+   */
+  forward(
     tokens: Tokens,
-    { climbing, passes }: ReadOptions = {},
+    { upperPositions, passes }: SharingForwardOptions = {},
   ): { logits: tf.Tensor3D; layerTokens: number } {
+    const where = 'CrossLayerSharing.forward';
     return tf.tidy(() => {
-      const ids = tokenTensor('CrossLayerSharing.read', tokens);
+      const ids = tokenTensor(where, tokens, this.options.vocabSize);
       const [B, N] = ids.shape;
-      const up = climbing ?? N;
-      if (!Number.isInteger(up) || up < 1 || up > N)
+      const upper = upperPositions ?? N;
+      if (!Number.isInteger(upper) || upper < 1 || upper > N)
         throw new RangeError(
-          `CrossLayerSharing.read: climbing is ${up}; give 1 (leave early) to ${N} (the full pass) positions.`,
+          `${where}: upperPositions is ${upper}; ` +
+            `give 1 (the early exit) to ${N} (the full pass) positions.`,
         );
-      const times = this.readsFromAbove ? (passes ?? N) : 1;
-      if (!Number.isInteger(times) || times < 1)
-        throw new RangeError(
-          `CrossLayerSharing.read: passes is ${times}; give a whole number, 1 or more.`,
-        );
-      let made = new Map<number, KeysAndValues>();
-      let top = this.embedding.apply(ids);
-      let layerTokens = 0;
-      for (let pass = 1; pass <= times; pass++) {
-        const last = pass === times;
-        ({ top, made } = this.climb(ids, made, up));
-        // Passes before the last only serve to make keys and values: above the exit nobody needs them.
-        layerTokens +=
-          B * (N * this.exitLevel + (last ? up * (this.layers.length - this.exitLevel) : 0));
-      }
-      return { logits: this.head.apply(this.norm.apply(top)), layerTokens };
+      const count = this.readsFromAbove ? (passes ?? N) : 1;
+      if (!Number.isInteger(count) || count < 1)
+        throw new RangeError(`${where}: passes is ${count}; give a whole number, 1 or more.`);
+
+      let made = new Map<number, KeysValues>();
+      let x!: tf.Tensor3D;
+      for (let pass = 0; pass < count; pass++) ({ x, made } = this.runLayers(ids, made, upper));
+      // Passes before the last only make keys and values: nothing above the exit is needed.
+      const above = this.layers.length - this.exitLevel;
+      const layerTokens = B * (count * N * this.exitLevel + upper * above);
+      return { logits: this.head.forward(x), layerTokens };
     });
   }
 
-  /** One pass, with what the pass before has made above. */
-  private climb(
-    ids: tf.Tensor2D,
-    before: Map<number, KeysAndValues>,
-    climbing: number,
-  ): { top: tf.Tensor3D; made: Map<number, KeysAndValues> } {
-    const made = new Map<number, KeysAndValues>();
-    const top = this.layers.reduce((x, layer, l) => {
-      for (const [owner, maker] of this.makers)
-        if (this.levelOf(owner) === l) made.set(owner, maker.project(maker.norm.apply(x), 0));
-      const stream = l === this.exitLevel ? lastPositions(x, climbing) : x;
-      return layer.apply(stream, (mixer, normed) => {
-        if (mixer instanceof SlidingWindowAttention) return mixer.mix(normed);
-        const owner = this.makerOf(l)!;
-        const own = made.get(owner);
-        return mixer.attend(normed, own ?? earlier(before.get(owner) ?? this.nothing(ids.shape)));
-      });
-    }, this.embedding.apply(ids));
-    return { top, made };
+  /** One pass, with the keys and values that the pass before made. */
+  private runLayers(ids: tf.Tensor2D, before: Map<number, KeysValues>, upper: number) {
+    const made = new Map<number, KeysValues>();
+    let x = this.embedding.forward(ids); // [B, N, dim]
+    for (const [l, layer] of this.layers.entries()) {
+      for (const [owner, projection] of this.projections) {
+        if (this.levelOf(owner) === l) made.set(owner, projection.forward(x, 0));
+      }
+      if (l === this.exitLevel) x = lastPositions(x, upper);
+      const owner = this.ownerOf(l);
+      if (owner === undefined) x = layer.forward(x);
+      else
+        x = layer.forward(x, made.get(owner) ?? shiftRight(before.get(owner) ?? this.zeros(ids)));
+    }
+    return { x, made };
   }
 
-  private makerOf(l: number): number | undefined {
+  private ownerOf(l: number): number | undefined {
     const level = this.options.map[l];
-    if (level === 'window' || level === undefined) return undefined;
+    if (level === 'window') return undefined;
     return this.options.projections === 'own' ? l : level;
   }
   private levelOf(owner: number): number {
     return this.options.projections === 'own' ? (this.options.map[owner] as number) : owner;
   }
-  private nothing([B, N]: readonly number[]): KeysAndValues {
+  private zeros(ids: tf.Tensor2D): KeysValues {
     const { dim, heads, kvHeads } = this.options;
-    const shape: [number, number, number, number] = [B, N, kvHeads, dim / heads];
-    return { k: tf.zeros(shape), v: tf.zeros(shape) };
+    const [B, N] = ids.shape;
+    const k: tf.Tensor4D = tf.zeros([B, N, kvHeads, dim / heads]);
+    return { k, v: k };
   }
   dispose(): void {
     this.parameters.dispose();
   }
 }
 
-const lastPositions = (x: tf.Tensor3D, count: number): tf.Tensor3D =>
-  x.slice([0, x.shape[1] - count, 0], [-1, count, -1]);
-/** Moved on by one: position n finds the keys and values of tokens before n, and in front a pair of zeros that says nothing. */
-function earlier({ k, v }: KeysAndValues): KeysAndValues {
-  const moved = (x: tf.Tensor4D): tf.Tensor4D => {
+/** Position n gets the keys and values of tokens before n; position 0 gets zeros. */
+function shiftRight({ k, v }: KeysValues): KeysValues {
+  const shifted = (x: tf.Tensor4D): tf.Tensor4D => {
     const [B, N, H, D] = x.shape;
-    return tf.concat<tf.Tensor4D>(
-      [tf.zeros([B, 1, H, D]), x.slice([0, 0, 0, 0], [-1, N - 1, -1, -1])],
+    return tf.concat(
+      [tf.zeros<tf.Rank.R4>([B, 1, H, D]), x.slice([0, 0, 0, 0], [B, N - 1, H, D])],
       1,
     );
   };
-  return { k: moved(k), v: moved(v) };
+  return { k: shifted(k), v: shifted(v) };
 }

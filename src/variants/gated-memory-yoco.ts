@@ -3,234 +3,128 @@
  *
  *   self-decoder → K̂, V̂ and m → cross-attention, unit, cross-attention, unit, … → logits
  *
- * m is what the last retention layer read from its state, each head normed, before its own output gate. It is of the same
- * position and from below the middle, so the early exit stays exact; and it is not kept, so the cache does not grow by it.
+ * m is the output of the last retention layer at the same position: each head normed, before the
+ * output gate. It comes from below the middle, so the early exit stays exact, and it is not kept,
+ * so the cache does not grow by it.
  *
- * Source: SambaY, arXiv 2507.06607. Differs from it: the lower half is YOCO's retention, not Mamba with windows, and K̂, V̂
- * are YOCO's projection, not those of a full-attention layer.
+ * Source: SambaY, arXiv 2507.06607. Differs from it: the lower half is YOCO's retention, not Mamba
+ * with windows, and K̂, V̂ are YOCO's projection, not those of a full-attention layer.
  */
-
 import * as tf from '@tensorflow/tfjs';
-import { CrossAttention, GlobalKeysAndValues } from '../attention/cross-attention';
-import type { KeysAndValues } from '../attention/keys-and-values';
-import { GrowingCache } from '../attention/paged-kv-cache';
-import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
-import type { Embedding } from '../layers/embedding';
-import type { Memory } from '../layers/memory';
-import { ParameterScope, ParameterStore } from '../layers/parameters';
-import { checkConfig, type YocoConfig } from '../models/config';
-import type {
-  AllLogits,
-  LanguageModel,
-  ModelCache,
-  PrefillOptions,
-  Tokens,
-} from '../models/language-model';
-import { LayerCache } from '../models/layer-cache';
-import {
-  checkBatch,
-  checkExit,
-  inPieces,
-  joinPieces,
-  lastPosition,
-  oneTokenEach,
-  tokenTensor,
-} from '../models/tokens';
-import { embeddingOf, LogitReader, rotaryOf } from '../models/yoco-ends';
-import { GatedRetention } from '../retention/gated-retention';
+import type { CrossAttentionOptions } from '../attention/cross-attention';
+import type { KeysValues, KvCache } from '../attention/kv-cache';
+import { Linear } from '../layers/linear';
+import type { LayerCache, Mixer } from '../layers/mixer';
+import type { PadLengths } from '../layers/padding';
+import type { ParameterScope } from '../layers/parameters';
+import { swish } from '../layers/swiglu';
+import type { YocoConfig } from '../models/config';
+import { CrossDecoder } from '../models/cross-decoder';
+import { Yoco } from '../models/yoco';
+import type { GatedRetention } from '../retention/gated-retention';
 import type { RetentionState } from '../retention/retention-state';
-import { SeededRandom } from '../tensor/random';
-import { GatedMemoryUnit } from './gated-memory-unit';
+import { checkHalves } from './looped-yoco';
 
-/** The middle of the model: the stream that climbs on, and the memory that the units look at. */
-interface Middle {
-  stream: tf.Tensor3D;
-  memory: tf.Tensor3D;
-  global: GrowingCache | KeysAndValues;
-}
+/**
+ * The Gated Memory Unit: y = (m ⊙ swish(x W₁)) W₂, a layer that reads no other position.
+ *
+ * It gates the features of an output that was computed below. A decoded token reads dim numbers
+ * here, where cross-attention reads N keys. Source: SambaY, arXiv 2507.06607, gated memory unit;
+ * official github.com/microsoft/ArchScale.
+ */
+export class GatedMemoryUnit implements Mixer<tf.Tensor3D> {
+  private readonly gate: Linear;
+  private readonly out: Linear;
 
-export class GatedMemoryYoco implements LanguageModel {
-  readonly parameters = new ParameterStore();
-  private readonly embedding: Embedding;
-  private readonly below: DecoderLayer<GatedRetention>[];
-  private readonly global: GlobalKeysAndValues;
-  private readonly above: DecoderLayer<CrossAttention | GatedMemoryUnit>[];
-  private readonly reader: LogitReader;
+  /** @param memoryDim features of m; the same as `dim` by default. */
+  constructor(scope: ParameterScope, dim: number, memoryDim = dim) {
+    this.gate = new Linear(scope.within('in_proj'), dim, memoryDim);
+    this.out = new Linear(scope.within('out_proj'), memoryDim, dim);
+  }
 
-  /** @throws RangeError unless the self-decoder is of retention, both halves have layers, and the config is allowed. */
-  constructor(
-    readonly config: YocoConfig,
-    { seed = 0 }: { seed?: number } = {},
-  ) {
-    checkConfig(config);
-    const { dim, normEps, selfLayers, crossLayers, selfDecoder } = config;
-    if (selfDecoder === 'sliding-window')
+  /**
+   * x [B, N, dim], already normed, and m [B, N, memoryDim] of the same positions → [B, N, dim].
+   * @throws RangeError if m is missing or of other positions.
+   */
+  forward(x: tf.Tensor3D, memory?: tf.Tensor3D): tf.Tensor3D {
+    if (x.shape[0] !== memory?.shape[0] || x.shape[1] !== memory.shape[1])
       throw new RangeError(
-        'GatedMemoryYoco: selfDecoder is sliding-window; a unit needs a state to read: retention or gated-retention.',
+        `GatedMemoryUnit: x is [${x.shape}], the memory [${memory?.shape}]; ` +
+          `give the memory of the same sequences and positions, no more and no fewer.`,
       );
-    if (selfLayers === 0 || crossLayers === 0)
-      throw new RangeError(
-        `GatedMemoryYoco: selfLayers is ${selfLayers} and crossLayers ${crossLayers}; each half needs a layer.`,
-      );
-    const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = rotaryOf(config);
-    const {
-      rotaryFrequencies,
-      ropeTheta,
-      selfHeads: heads,
-      gateTemperature,
-      keyScale,
-      retentionForm: form,
-      chunkSize,
-    } = config;
-    const decay = selfDecoder === 'gated-retention' ? 'gated' : 'fixed';
-    const retention = {
-      dim,
-      heads,
-      decay,
-      normEps,
-      gateTemperature,
-      keyScale,
-      form,
-      chunkSize,
-      ropeTheta,
-      rotaryFrequencies,
-    } as const;
-    const widths = { ...config, names: YOCO_LAYER };
-    this.embedding = embeddingOf(scope, config);
-    this.below = Array.from({ length: selfLayers }, (_, i) => {
-      const place = scope.within(`self_decoder.layers.${i}`);
-      return new DecoderLayer(place, new GatedRetention(place.within('mixer'), retention), widths);
+    return tf.tidy(() => {
+      const gated = memory.mul<tf.Tensor3D>(swish(this.gate.forward(x))); // [B, N, memoryDim]
+      return this.out.forward(gated);
     });
-    this.global = new GlobalKeysAndValues(scope.within('cross_decoder'), { ...config, rotary });
-    this.above = Array.from({ length: crossLayers }, (_, i) => {
-      const place = scope.within(`cross_decoder.layers.${i}`);
-      const mixer =
-        i % 2 === 0
-          ? new CrossAttention(place.within('mixer'), { ...config, rotary })
-          : new GatedMemoryUnit(place.within('mixer'), dim);
-      return new DecoderLayer<CrossAttention | GatedMemoryUnit>(place, mixer, widths);
-    });
-    this.reader = new LogitReader(scope, this.embedding, config);
-  }
-
-  logits(tokens: Tokens): tf.Tensor3D {
-    return withKept((keep) =>
-      this.reader.read(
-        this.climbToTheTop(
-          this.climbToTheMiddle(tokenTensor('GatedMemoryYoco.logits', tokens), keep),
-        ),
-      ),
-    );
-  }
-  newCache(batch = 1): LayerCache {
-    const states = this.below.map((layer, i): [string, Memory] => [
-      `self.${i}`,
-      layer.mixer.newMemory(batch),
-    ]);
-    return new LayerCache(batch, new Map([...states, ['cross', new GrowingCache(batch)]]));
-  }
-  prefill(tokens: Tokens, cache: ModelCache, options: AllLogits): tf.Tensor3D;
-  prefill(tokens: Tokens, cache: ModelCache, options?: PrefillOptions): tf.Tensor2D;
-  prefill(tokens: Tokens, cache: ModelCache, options: PrefillOptions = {}): tf.Tensor {
-    checkExit('GatedMemoryYoco.prefill', options);
-    if (options.padding)
-      throw new RangeError(
-        'GatedMemoryYoco.prefill: padding is not supported here; give rows of equal length.',
-      );
-    return this.take(
-      'GatedMemoryYoco.prefill',
-      () => tokenTensor('GatedMemoryYoco.prefill', tokens),
-      cache,
-      options,
-    );
-  }
-  step(token: readonly number[] | tf.Tensor1D, cache: ModelCache): tf.Tensor2D {
-    return this.take(
-      'GatedMemoryYoco.step',
-      () => oneTokenEach('GatedMemoryYoco.step', token),
-      cache,
-      {},
-    ) as tf.Tensor2D;
-  }
-
-  private take(
-    where: string,
-    read: () => tf.Tensor2D,
-    cache: ModelCache,
-    options: PrefillOptions,
-  ): tf.Tensor {
-    const { earlyExit = true, logits = 'last' } = options;
-    return withKept((keep) => {
-      const ids = read();
-      checkBatch(where, ids, cache);
-      return (cache as LayerCache).advance((draft) => {
-        const tops = inPieces(where, ids, options).map((piece, i, { length }) => {
-          const middle = this.climbToTheMiddle(piece.ids, keep, draft);
-          if (!earlyExit) return this.climbToTheTop(middle, draft);
-          // The exit: of both, the stream and the memory, the last position alone goes on.
-          const last = {
-            ...middle,
-            stream: lastPosition(middle.stream),
-            memory: lastPosition(middle.memory),
-          };
-          return i + 1 === length ? this.climbToTheTop(last, draft) : undefined;
-        });
-        if (logits === 'all')
-          return joinPieces((tops as tf.Tensor3D[]).map((top) => this.reader.read(top)));
-        return this.reader.read(lastPosition(tops.at(-1)!)).reshape([cache.batch, -1]);
-      });
-    });
-  }
-  private climbToTheMiddle(ids: tf.Tensor2D, keep: Keep, draft?: LayerCache): Middle {
-    let memory: tf.Tensor3D | undefined;
-    const stream = this.below.reduce(
-      (x, layer, i) =>
-        layer.apply(x, (retention, normed) => {
-          const steps = retention.explain(
-            normed,
-            draft?.parts.get(`self.${i}`) as RetentionState | undefined,
-          );
-          if (i + 1 === this.below.length) memory = keep(steps.normed);
-          return steps.out;
-        }),
-      this.embedding.apply(ids),
-    );
-    const held = draft?.parts.get('cross') as GrowingCache | undefined;
-    const newcomers = this.global.project(this.global.norm.apply(stream), held?.length ?? 0);
-    held?.append(newcomers);
-    draft?.count(this.below.length, ids.shape[1]);
-    return { stream, memory: memory!, global: held ?? newcomers };
-  }
-  private climbToTheTop({ stream, memory, global }: Middle, draft?: LayerCache): tf.Tensor3D {
-    draft?.count(this.above.length, stream.shape[1]);
-    return this.above.reduce(
-      (x, layer) =>
-        layer.apply(x, (mixer, normed) =>
-          mixer instanceof GatedMemoryUnit
-            ? mixer.apply(normed, memory)
-            : mixer.attend(normed, global),
-        ),
-      stream,
-    );
-  }
-  dispose(): void {
-    this.parameters.dispose();
   }
 }
 
-type Keep = (x: tf.Tensor3D) => tf.Tensor3D;
-/** A layer tidies up behind itself; what must outlive it is kept until the work is done, or has failed. */
-function withKept<T extends tf.Tensor>(work: (keep: Keep) => T): T {
-  const kept: tf.Tensor[] = [];
-  try {
-    return tf.tidy(() =>
-      work((x) => {
-        kept.push(tf.keep(x));
-        return x;
-      }),
-    );
-  } finally {
-    tf.dispose(kept);
+/** Cross-attention and Gated Memory Units in turn; `forward` takes x and m side by side. */
+class GatedMemoryCrossDecoder extends CrossDecoder {
+  protected override newMixer(
+    scope: ParameterScope,
+    i: number,
+    options: CrossAttentionOptions,
+  ): Mixer<KvCache | KeysValues> {
+    if (i % 2 === 0) return super.newMixer(scope, i, options);
+    return new GatedMemoryUnit(scope, options.dim) as unknown as Mixer<KvCache | KeysValues>;
+  }
+
+  override keysValues(both: tf.Tensor3D): KeysValues | undefined {
+    return super.keysValues(splitMemory(both).x);
+  }
+  override appendTo(global: KvCache, both: tf.Tensor3D, padLengths?: PadLengths): void {
+    super.appendTo(global, splitMemory(both).x, padLengths);
+  }
+
+  override forward(both: tf.Tensor3D, global?: KvCache | KeysValues): tf.Tensor3D {
+    let { x, memory } = splitMemory(both); // [B, N, dim] each
+    for (const [i, layer] of this.layers.entries()) {
+      const read = i % 2 === 0 ? global : (memory as unknown as KeysValues);
+      x = layer.forward(x, read);
+    }
+    return x;
+  }
+}
+
+/** [B, N, 2 · dim] → x and m [B, N, dim]. */
+function splitMemory(both: tf.Tensor3D): { x: tf.Tensor3D; memory: tf.Tensor3D } {
+  const [x, memory]: tf.Tensor3D[] = tf.split(both, 2, 2);
+  return { x, memory };
+}
+
+export class GatedMemoryYoco extends Yoco {
+  /** @throws RangeError unless the self-decoder is of retention and both halves have layers. */
+  constructor(config: YocoConfig, options: { seed?: number } = {}) {
+    checkHalves('GatedMemoryYoco', config);
+    if (config.selfDecoder === 'sliding-window')
+      throw new RangeError(
+        'GatedMemoryYoco: selfDecoder is sliding-window; a unit needs the output of a state: ' +
+          'choose retention or gated-retention.',
+      );
+    super(config, options);
+  }
+  protected override newCrossDecoder(scope: ParameterScope): CrossDecoder {
+    return new GatedMemoryCrossDecoder(scope, this.config);
+  }
+
+  /** → [B, c, 2 · dim]: the hidden state and, beside it, m of the same position. */
+  protected override runSelfLayers(
+    x: tf.Tensor3D,
+    caches?: readonly LayerCache[],
+    padLengths?: PadLengths,
+  ): tf.Tensor3D {
+    const { layers, mixers } = this.selfDecoder;
+    const last = layers.length - 1;
+    for (let i = 0; i < last; i++) x = layers[i].forward(x, caches?.[i], padLengths);
+
+    // The last layer is DecoderLayer.forward written out, because m is inside its mixer.
+    const { mixerNorm, ffnNorm, ffn } = layers[last];
+    const retention = mixers[last] as GatedRetention;
+    const state = caches?.[last] as RetentionState | undefined;
+    const steps = retention.forwardWithIntermediates(mixerNorm.forward(x), state, padLengths);
+    const y: tf.Tensor3D = x.add(steps.out); // [B, c, dim]
+    const z = y.add(ffn.forward(ffnNorm.forward(y))); // [B, c, dim]
+    return tf.concat<tf.Tensor3D>([z, steps.normed], 2);
   }
 }

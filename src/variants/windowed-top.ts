@@ -1,38 +1,28 @@
 /**
- * A counter-example: a YOCO with one self-attending window layer on top. Here the early exit is no longer exact.
+ * A counter-example: a YOCO with one window layer on top, for which the early exit is not exact.
  *
  *   tokens → self-decoder → K̂, V̂ → cross-decoder → window layer (C tokens) → logits
  *
- * The exit is exact because no cross-decoder layer asks for another position's upper state. The window layer does: the last
- * position wants the states of the C − 1 before it, which the exit never computed. Leave early, and it sees itself alone.
- *
- * The cure shows what the rule really is: let as many positions climb as the upper half looks at. With C of them the result
- * is exact again; each further window layer would want C − 1 more. YOCO's cross-decoder is the case in which that number
- * stays 1, however deep it is.
+ * The exit of YOCO is exact because no cross-decoder layer reads another position's upper state.
+ * The window layer does: the last position needs the states of the C − 1 before it, which the exit
+ * never computed. With the last C positions in the upper half the result is exact again; each
+ * further window layer would need C − 1 more. In YOCO this number is 1, however many layers.
  *
  * Made for the lesson and its test: no cache, no file.
  */
-
 import * as tf from '@tensorflow/tfjs';
 import { SlidingWindowAttention } from '../attention/sliding-window';
-import { DecoderLayer, YOCO_LAYER } from '../layers/decoder-layer';
-import type { Embedding } from '../layers/embedding';
-import { ParameterScope, ParameterStore } from '../layers/parameters';
-import type { YocoConfig } from '../models/config';
-import { CrossDecoder } from '../models/cross-decoder';
+import { DecoderLayer } from '../layers/decoder-layer';
+import type { LayerCache } from '../layers/mixer';
+import { ParameterScope } from '../layers/parameters';
+import { rotaryOf, type YocoConfig } from '../models/config';
 import type { Tokens } from '../models/language-model';
-import { SelfDecoder } from '../models/self-decoder';
-import { tokenTensor } from '../models/tokens';
-import { embeddingOf, LogitReader, rotaryOf } from '../models/yoco-ends';
+import { lastPosition, lastPositions, tokenTensor } from '../models/prompt';
+import { Yoco } from '../models/yoco';
 import { SeededRandom } from '../tensor/random';
 
-export class WindowedTop {
-  readonly parameters = new ParameterStore();
-  private readonly embedding: Embedding;
-  private readonly selfDecoder: SelfDecoder;
-  private readonly crossDecoder: CrossDecoder;
-  private readonly windowLayer: DecoderLayer<SlidingWindowAttention>;
-  private readonly reader: LogitReader;
+export class WindowedTop extends Yoco {
+  private readonly windowLayer: DecoderLayer<LayerCache>;
 
   /** @param windowSize C of the layer on top; `config` is that of the YOCO below it. */
   constructor(
@@ -40,49 +30,36 @@ export class WindowedTop {
     readonly windowSize: number,
     { seed = 0 }: { seed?: number } = {},
   ) {
+    super(config, { seed });
     const { dim, heads } = config;
-    const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
-    const rotary = rotaryOf(config);
-    this.embedding = embeddingOf(scope, config);
-    this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
-    this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
-    const top = scope.within('window_layer');
-    this.windowLayer = new DecoderLayer(
-      top,
-      new SlidingWindowAttention(top.within('mixer'), { dim, heads, windowSize, rotary }),
-      {
-        ...config,
-        names: YOCO_LAYER,
-      },
-    );
-    this.reader = new LogitReader(scope, this.embedding, config);
+    const scope = new ParameterScope(this.parameters, new SeededRandom(seed + 1));
+    const layerScope = scope.within('window_layer');
+    const options = { dim, heads, windowSize, rotary: rotaryOf(config) };
+    const window = new SlidingWindowAttention(layerScope.within('mixer'), options);
+    this.windowLayer = new DecoderLayer<LayerCache>(layerScope, window, config);
   }
 
   /**
-   * Logits of the last position, [B,vocab], when only the last `climbing` positions go up: 1 is YOCO's exit, N the full pass.
-   * @throws RangeError unless `climbing` is 1 to N.
+   * Logits [B, vocab] of the last position when the last `upperPositions` go through the upper
+   * half: 1 is YOCO's exit, N the full pass.
+   * @throws RangeError unless `upperPositions` is 1 to N.
    */
-  lastLogits(tokens: Tokens, climbing: number): tf.Tensor2D {
+  lastLogits(tokens: Tokens, upperPositions: number): tf.Tensor2D {
+    const where = 'WindowedTop.lastLogits';
     return tf.tidy(() => {
-      const ids = tokenTensor('WindowedTop.lastLogits', tokens);
+      const ids = tokenTensor(where, tokens, this.config.vocabSize);
       const [B, N] = ids.shape;
-      if (!Number.isInteger(climbing) || climbing < 1 || climbing > N)
+      if (!Number.isInteger(upperPositions) || upperPositions < 1 || upperPositions > N)
         throw new RangeError(
-          `WindowedTop.lastLogits: climbing is ${climbing}; give 1 (the early exit) to ${N} (the full pass) positions.`,
+          `${where}: upperPositions is ${upperPositions}; ` +
+            `give 1 (the early exit) to ${N} (the full pass) positions.`,
         );
-      const last = (x: tf.Tensor3D, count: number): tf.Tensor3D =>
-        x.slice([0, x.shape[1] - count, 0], [-1, count, -1]);
-      const middle = this.selfDecoder.apply(this.embedding.apply(ids));
-      // All positions leave K̂, V̂; only some climb.
-      const crossed = this.crossDecoder.apply(
-        last(middle, climbing),
-        this.crossDecoder.keysAndValues(middle, 0),
-      );
-      const top = this.windowLayer.apply(crossed, (window, normed) => window.mix(normed));
-      return this.reader.read(last(top, 1)).reshape([B, -1]);
+      const middle = this.runSelfDecoder({ tokens: ids }); // [B, N, dim]
+      const global = this.crossDecoder.keysValues(middle); // of all N positions
+      const upper = lastPositions(middle, upperPositions);
+      const crossed = this.crossDecoder.forward(upper, global); // [B, upperPositions, dim]
+      const top = this.windowLayer.forward(crossed); // [B, upperPositions, dim]
+      return this.head.forward(lastPosition(top)).reshape([B, -1]);
     });
-  }
-  dispose(): void {
-    this.parameters.dispose();
   }
 }

@@ -81,9 +81,9 @@ function compareFfn(file: GoldenFile, c: string): void {
     file.number(`${c}.hidden_dim`),
   );
   loadStateDict(store, file.weights(`${c}/weights/`), { where: c });
-  file.compare(`${c}/out`, layer.apply(x));
-  file.compare(`${c}/dx`, tf.grad((y) => layer.apply(y))(x, dout));
-  const { gradients } = lossAndGradients(store, () => layer.apply(x).mul(dout).sum());
+  file.compare(`${c}/out`, layer.forward(x));
+  file.compare(`${c}/dx`, tf.grad((y) => layer.forward(y))(x, dout));
+  const { gradients } = lossAndGradients(store, () => layer.forward(x).mul(dout).sum());
   for (const [name, gradient] of Object.entries(gradients))
     file.compare(`${c}/grad/${name}`, gradient.transpose());
   store.dispose();

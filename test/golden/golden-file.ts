@@ -36,6 +36,9 @@ export class GoldenFile {
     if (value === undefined) throw new Error(`${this.path}: the metadata has no ${key}.`);
     return value;
   }
+  hasMeta(key: string): boolean {
+    return this.metadata[key] !== undefined;
+  }
   number(key: string): number {
     return Number(this.meta(key));
   }

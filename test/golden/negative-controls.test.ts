@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GlobalKeysAndValues } from '../../src/attention/cross-attention';
-import { RMSNorm } from '../../src/layers/rms-norm';
+import { GlobalKeysValues } from '../../src/attention/cross-attention';
+import type { RMSNorm } from '../../src/layers/rms-norm';
 import type { ModelConfig, YocoConfig } from '../../src/models/config';
-import { createModel } from '../../src/models/create-model';
+import { createModel } from '../../src/models/presets';
 import {
   loadSafetensors,
   type SafetensorsFile,
@@ -259,33 +259,33 @@ describe('a model with a famous mistake does not pass', () => {
     expect(mistaken('model_yoco_swa_a', { windowSize: 4 + by })).toBeGreaterThan(FAR);
   });
   it('K̂ and V̂ without their norm', () => {
-    const { apply } = RMSNorm.prototype;
-    const { project } = GlobalKeysAndValues.prototype;
-    try {
-      // The norm of the global cache is the one asked for just before `project`; hand `project` what came before it.
-      let before: tf.Tensor | undefined;
-      RMSNorm.prototype.apply = function <T extends tf.Tensor>(this: RMSNorm, x: T): T {
-        before = x;
-        return apply.call(this, x) as T;
-      };
-      GlobalKeysAndValues.prototype.project = function (this: GlobalKeysAndValues, _normed, start) {
-        return project.call(this, before as tf.Tensor3D, start);
-      };
-      expect(mistaken('model_yoco_gret_c', {})).toBeGreaterThan(FAR);
-    } finally {
-      RMSNorm.prototype.apply = apply;
-      GlobalKeysAndValues.prototype.project = project;
-    }
+    withForward(
+      function (x, start) {
+        const layer = this as unknown as { norm: Pick<RMSNorm, 'forward'> };
+        const { norm } = layer;
+        layer.norm = { forward: (unnormed) => unnormed };
+        const keysValues = forward.call(this, x, start);
+        layer.norm = norm;
+        return keysValues;
+      },
+      () => expect(mistaken('model_yoco_gret_c', {})).toBeGreaterThan(FAR),
+    );
   });
-  it('keys of the global cache that were not turned', () => {
-    const { project } = GlobalKeysAndValues.prototype;
-    try {
-      GlobalKeysAndValues.prototype.project = function (this: GlobalKeysAndValues, normed) {
-        return project.call(this, normed, 0); // every piece as if it stood at the beginning
-      };
-      expect(mistaken('model_yoco_gret_c', {})).toBeGreaterThan(FAR);
-    } finally {
-      GlobalKeysAndValues.prototype.project = project;
-    }
+  it('keys of the global cache rotated as if every chunk began at position 0', () => {
+    withForward(
+      function (x) {
+        return forward.call(this, x, 0);
+      },
+      () => expect(mistaken('model_yoco_gret_c', {})).toBeGreaterThan(FAR),
+    );
   });
+  const { forward } = GlobalKeysValues.prototype;
+  function withForward(mistake: GlobalKeysValues['forward'], work: () => void): void {
+    GlobalKeysValues.prototype.forward = mistake;
+    try {
+      work();
+    } finally {
+      GlobalKeysValues.prototype.forward = forward;
+    }
+  }
 });

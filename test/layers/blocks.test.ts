@@ -9,6 +9,7 @@ import {
   swigluByDefinition,
 } from '../../src/layers/definition';
 import { Embedding } from '../../src/layers/embedding';
+import { fastRotary } from '../../src/layers/fast-rotary';
 import { Linear } from '../../src/layers/linear';
 import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
 import { RMSNorm, rmsNorm } from '../../src/layers/rms-norm';
@@ -30,11 +31,11 @@ describe('linear, RMSNorm, SwiGLU', () => {
       const x = normal<tf.Tensor3D>(new SeededRandom(1), [2, 4, 5]);
       const W = layer.weight.arraySync();
       expectClose(
-        layer.apply(x),
+        layer.forward(x),
         x.arraySync().map((rows) => rows.map((row) => linearByDefinition(row, W))),
       );
-      expect(() => layer.apply(tf.ones([2, 4]))).toThrow(
-        /the weight is \[5, 3\]: x needs 5 features/,
+      expect(() => layer.forward(tf.ones([2, 4]))).toThrow(
+        /the weight is \[5, 3\]; x needs 5 features/,
       );
       store.dispose();
     });
@@ -66,13 +67,13 @@ describe('linear, RMSNorm, SwiGLU', () => {
     );
     tf.tidy(() => {
       const { store, scope } = scoped();
-      expect(() => new RMSNorm(scope, 4, 1e-5).apply(tf.ones([2, 3]))).toThrow(
+      expect(() => new RMSNorm(scope, 4, 1e-5).forward(tf.ones([2, 3]))).toThrow(
         /the weight has 4 features/,
       );
       store.dispose();
     });
   });
-  it('can it fail? a mean that is subtracted, an eps outside the root', () => {
+  it('negative controls: a mean that is subtracted, an eps outside the root', () => {
     const x = [[0.001, 0.003, -0.002]];
     const got = tf.tidy(() => rmsNorm(tf.tensor2d(x), 1e-5).arraySync());
     const root = Math.sqrt((1e-6 + 9e-6 + 4e-6) / 3);
@@ -86,7 +87,7 @@ describe('linear, RMSNorm, SwiGLU', () => {
       ]),
     ).toThrow(/worst error/);
   });
-  it('SwiGLU bends its first argument only, and holds far out', () => {
+  it('SwiGLU applies swish to its first argument only, and is right for large values', () => {
     const a = [-200, -30, -1, 0, 0.5, 30, 200];
     const b = [1, 2, -3, 4, 0.25, -1, 2];
     const got = tf.tidy(() => swiglu(tf.tensor1d(a), tf.tensor1d(b)).arraySync());
@@ -97,7 +98,7 @@ describe('linear, RMSNorm, SwiGLU', () => {
 
 describe('rotary positions', () => {
   it.each([YOCO_ROTARY, BASELINE_ROTARY, { ...YOCO_ROTARY, frequencies: 'standard' as const }])(
-    '%j turns each pair by position × angle',
+    '%j: plain and fast rotate each pair by position × angle',
     (options) => {
       tf.tidy(() => {
         for (const [D, start] of [
@@ -114,16 +115,46 @@ describe('rotary positions', () => {
                 heads.map((head) => rotaryByDefinition(head, start + n, angles, options.style)),
               ),
             );
-          expectClose(rotary(x, start, options), want, float32, `D ${D}, position ${start}`);
+          const what = `D ${D}, position ${start}`;
+          expectClose(rotary(x, start, options), want, float32, what);
+          expectClose(fastRotary(x, start, options), want, float32, `fast, ${what}`);
         }
       });
     },
   );
-  it('the ends of the scale: 1 and 1/θ for YOCO, short of 1/θ for the usual form', () => {
+  it('angles run from 1 to 1/θ in YOCO, and stop short of 1/θ in the standard form', () => {
     expectClose(rotaryAngles(8, YOCO_ROTARY), [1, 10_000 ** (-1 / 3), 10_000 ** (-2 / 3), 1e-4]);
     expectClose(rotaryAngles(8, BASELINE_ROTARY), [1, 0.1, 0.01, 0.001]);
     expect(rotaryAngles(2, YOCO_ROTARY)).toEqual([1]);
     expect(() => rotaryAngles(5, YOCO_ROTARY)).toThrow(/D is 5/);
+  });
+  it('fast equals plain: outputs and gradients, one position or many, one start or one per row', () => {
+    const cases = fc.record({
+      N: fc.integer({ min: 1, max: 5 }),
+      pairs: fc.integer({ min: 1, max: 4 }),
+      start: fc.oneof(fc.nat(99), fc.tuple(fc.nat(99), fc.nat(99))),
+      options: fc.constantFrom(YOCO_ROTARY, BASELINE_ROTARY),
+      seed: fc.nat(999),
+    });
+    const property = fc.property(cases, ({ N, pairs, start, options, seed }) => {
+      tf.tidy(() => {
+        const x = normal<tf.Tensor4D>(new SeededRandom(seed), [2, N, 3, 2 * pairs]);
+        const weights = normal<tf.Tensor4D>(new SeededRandom(seed + 1), [2, N, 3, 2 * pairs]);
+        expectClose(fastRotary(x, start, options), rotary(x, start, options), float32);
+        const [got, want] = [fastRotary, rotary].map((form) =>
+          tf.grad((y) =>
+            form(y as tf.Tensor4D, start, options)
+              .mul(weights)
+              .sum(),
+          )(x),
+        );
+        expectClose(got, want, float32, 'gradient');
+        const other = options === YOCO_ROTARY ? BASELINE_ROTARY : YOCO_ROTARY;
+        if (pairs > 1 && N > 2)
+          expect(() => expectClose(fastRotary(x, start, other), want)).toThrow(/worst error/);
+      });
+    });
+    fc.assert(property);
   });
   it('q · k depends on the distance alone', () => {
     tf.tidy(() => {
@@ -144,7 +175,7 @@ describe('rotary positions', () => {
       expect(Math.abs(score(9, 4) - score(9, 3))).toBeGreaterThan(1e-3);
     });
   });
-  it('can it fail? the other pairing, the other frequencies', () => {
+  it('negative controls: the other pairing, the other frequencies', () => {
     tf.tidy(() => {
       const x = normal<tf.Tensor4D>(new SeededRandom(2), [1, 4, 1, 8]);
       const got = rotary(x, 3, YOCO_ROTARY);
@@ -172,15 +203,15 @@ describe('the embedding', () => {
       );
       const rows = table.weight.arraySync();
       expectClose(
-        table.apply(ids),
+        table.forward(ids),
         ids.arraySync().map((line) => line.map((id) => rows[id].map((x) => 2 * x))),
       );
-      const { grads } = tf.variableGrads(() => table.apply(ids).sum(), [table.weight]);
+      const { grads } = tf.variableGrads(() => table.forward(ids).sum(), [table.weight]);
       expectClose(
         grads[table.weight.name],
         [1, 3, 0, 0, 2].map((count) => [2 * count, 2 * count, 2 * count]),
       );
-      expectClose(table.scores(tf.ones([1, 1, 3])), [
+      expectClose(table.logits(tf.ones([1, 1, 3])), [
         [rows.map((row) => row.reduce((a, b) => a + b))],
       ]);
       store.dispose();
@@ -192,7 +223,7 @@ describe('the embedding', () => {
       const table = new Embedding(scope, 5, 3);
       for (const id of [5, -1])
         expect(() =>
-          table.apply(
+          table.forward(
             tf.tensor2d(
               [
                 [0, 1],

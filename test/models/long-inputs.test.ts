@@ -2,14 +2,15 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type SelfDecoderKind, yocoConfig } from '../../src/models/config';
-import { createModel } from '../../src/models/create-model';
-import type { LanguageModel, ModelCache } from '../../src/models/language-model';
+import type { LanguageModel } from '../../src/models/language-model';
+import type { ModelCache } from '../../src/models/model-cache';
+import { createModel } from '../../src/models/presets';
 import { peakOf } from '../../src/tensor/ledger';
 import { expectClose, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
-const PIECE = 4096;
+const CHUNK = 4096;
 const small = (selfDecoder: SelfDecoderKind, crossLayers: number) =>
   createModel(
     yocoConfig({
@@ -36,7 +37,7 @@ const text = (from: number, count: number): tf.Tensor2D =>
     'int32',
   );
 
-/** Takes `tokens` in pieces; the peak of each, and the last logits. */
+/** Prefills `tokens` chunk by chunk: the peak of each, and the last logits. */
 function stream(
   model: LanguageModel,
   cache: ModelCache,
@@ -45,17 +46,17 @@ function stream(
 ): { peaks: number[]; last: tf.Tensor2D } {
   const peaks: number[] = [];
   let last: tf.Tensor2D | undefined;
-  for (let at = from; at < from + tokens; at += PIECE) {
+  for (let at = from; at < from + tokens; at += CHUNK) {
     last?.dispose();
-    const piece = text(at, PIECE);
-    const { result, peak } = peakOf(() => model.prefill(piece, cache));
-    piece.dispose();
+    const chunk = text(at, CHUNK);
+    const { result, peak } = peakOf(() => model.prefill(chunk, cache));
+    chunk.dispose();
     last = result;
     peaks.push(peak.bytes);
   }
   return { peaks, last: last! };
 }
-/** Plain JavaScript takes a sixteenth of the way, under the same laws. */
+/** Plain JavaScript is slow: it gets a sixteenth of the tokens. */
 const share = () => (tf.getBackend() === 'cpu' ? 1 / 16 : 1);
 
 describe('the self-decoder alone', () => {
@@ -63,7 +64,7 @@ describe('the self-decoder alone', () => {
     ['gated-retention', 1_048_576],
     ['sliding-window', 131_072],
   ] as const)(
-    '%s: %i tokens and then steps, in memory that does not grow, and the numbers stay right',
+    '%s: %i tokens and then steps in constant memory, and the numbers stay right',
     { timeout: 120_000 },
     (kind, all) => {
       const tokens = all * share();
@@ -71,13 +72,14 @@ describe('the self-decoder alone', () => {
       const before = tf.memory().numTensors;
       const cache = model.newCache();
       const { peaks, last } = stream(model, cache, 0, tokens);
-      expect(new Set(peaks.slice(1)).size, 'one and the same peak from piece 2 on').toBe(1);
+      expect(new Set(peaks.slice(1)).size, 'the same peak from chunk 2 on').toBe(1);
       expect(cache.length).toBe(tokens);
 
-      // Both layers have long forgotten all but the last pieces: a fresh start there must say the same, although its
-      // positions begin at 0. What a million tokens may have spoilt (rounding that adds up, angles at large positions) shows.
+      // Nothing but the last chunks is left in both layers: a fresh start there must give the same,
+      // although its positions begin at 0. Rounding that adds up over a million tokens, or angles
+      // at large positions, would show.
       const fresh = model.newCache();
-      const recent = stream(model, fresh, tokens - 2 * PIECE, 2 * PIECE);
+      const recent = stream(model, fresh, tokens - 2 * CHUNK, 2 * CHUNK);
       expectClose(last, recent.last, { ofLargest: 2e-5, absolute: 1e-6 }, 'after the stream');
 
       const held = tf.memory().numTensors;
@@ -96,11 +98,11 @@ describe('the self-decoder alone', () => {
     },
   );
 
-  it('can it fail? a text that ends otherwise gives other logits', () => {
+  it('negative control: another end of the text gives other logits', () => {
     const model = small('gated-retention', 0);
     const [a, b] = [model.newCache(), model.newCache()];
-    const one = stream(model, a, 0, PIECE).last;
-    const other = stream(model, b, 1, PIECE).last;
+    const one = stream(model, a, 0, CHUNK).last;
+    const other = stream(model, b, 1, CHUNK).last;
     expect(() => expectClose(one, other, { ofLargest: 2e-5, absolute: 1e-6 })).toThrow(
       /worst error/,
     );
@@ -112,7 +114,7 @@ describe('the self-decoder alone', () => {
 });
 
 describe('a whole YOCO', () => {
-  it('prefills 131,072 tokens; from piece to piece the peak grows by the new keys and values alone', {
+  it('prefills 131,072 tokens; from chunk to chunk the peak grows by the new K̂ and V̂ alone', {
     timeout: 60_000,
   }, () => {
     const tokens = 131_072 * share();
@@ -120,10 +122,10 @@ describe('a whole YOCO', () => {
     const cache = model.newCache();
     const { peaks, last } = stream(model, cache, 0, tokens);
     expect(last.dataSync().every(Number.isFinite)).toBe(true);
-    const perPiece = 2 * PIECE * 16 * 4; // K̂ and V̂: one head of 16, float32
-    for (let i = 2; i < peaks.length; i++) expect(peaks[i] - peaks[i - 1]).toBe(perPiece);
+    const perChunk = 2 * CHUNK * 16 * 4; // K̂ and V̂: one head of 16, float32
+    for (let i = 2; i < peaks.length; i++) expect(peaks[i] - peaks[i - 1]).toBe(perChunk);
     expect(cache.bytes).toBe(tokens * 2 * 16 * 4 + 2 * 16 * 16 * 4);
-    expect(cache.layerTokens).toBe(2 * tokens + 2 * (tokens / PIECE));
+    expect(cache.layerTokens).toBe(2 * tokens + 2 * (tokens / CHUNK));
     last.dispose();
     cache.dispose();
     model.dispose();

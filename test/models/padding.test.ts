@@ -3,14 +3,13 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { generate } from '../../src/inference/generate';
-import { firstPositions, leftPadded } from '../../src/layers/padding';
+import { firstPositions, leftPad } from '../../src/layers/padding';
 import { rotary, YOCO_ROTARY } from '../../src/layers/rotary';
 import { transformerConfig } from '../../src/models/config';
-import { createModel } from '../../src/models/create-model';
 import type { LanguageModel } from '../../src/models/language-model';
-import { preset } from '../../src/models/presets';
-import { forms, type RetentionInputs } from '../../src/retention/index';
-import { withoutTrace } from '../../src/retention/mask-padding';
+import { createModel, preset } from '../../src/models/presets';
+import type { YocoCache } from '../../src/models/yoco-cache';
+import { forms, maskPadding, type RetentionInputs } from '../../src/retention/index';
 import { expectClose, float32, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
@@ -36,7 +35,7 @@ const rowOf = (x: tf.Tensor2D, row: number): tf.Tensor2D => x.slice([row, 0], [1
 function compare(
   model: LanguageModel,
   turns: number[][],
-  { pieceSize = 4096, seed = 0, spoil = (padding: number[]) => padding } = {},
+  { prefillChunkSize = 4096, seed = 0, spoil = (padLengths: number[]) => padLengths } = {},
 ): void {
   const rows = turns.map((lengths, turn) => draw(seed + 10 * turn, lengths));
   const B = turns[0].length;
@@ -52,8 +51,11 @@ function compare(
   };
   try {
     rows.forEach((prompt, turn) => {
-      const { tokens, padding } = leftPadded(prompt, 63);
-      const got = model.prefill(tokens, together, { padding: spoil(padding), pieceSize });
+      const { tokens, padLengths } = leftPad(prompt, 63);
+      const got = model.prefill(tokens, together, {
+        padLengths: spoil(padLengths),
+        prefillChunkSize,
+      });
       const want = prompt.map((row, b) => model.prefill([row], alone[b]));
       agree(got, want, `turn ${turn}`);
     });
@@ -70,10 +72,10 @@ function compare(
   }
 }
 
-describe('left padding leaves no trace', () => {
-  it.each(models)('%s: one ragged prompt, in any pieces', (_, make) => {
+describe('left padding changes no row', () => {
+  it.each(models)('%s: one ragged prompt, in any chunks', (_, make) => {
     const model = make();
-    for (const pieceSize of [64, 5, 1]) compare(model, [[3, 11, 1]], { pieceSize });
+    for (const prefillChunkSize of [64, 5, 1]) compare(model, [[3, 11, 1]], { prefillChunkSize });
     model.dispose();
   });
 
@@ -82,7 +84,7 @@ describe('left padding leaves no trace', () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 14 }), { minLength: 2, maxLength: 2 });
     const cases = fc.record({
       turns: fc.array(lengths, { minLength: 1, maxLength: 3 }),
-      pieceSize: fc.integer({ min: 1, max: 15 }),
+      prefillChunkSize: fc.integer({ min: 1, max: 15 }),
       seed: fc.nat(99),
     });
     fc.assert(
@@ -92,7 +94,7 @@ describe('left padding leaves no trace', () => {
     model.dispose();
   });
 
-  it('turns longer than the tail of a cache, so that pages are laid anew', () => {
+  it('turns longer than the tail of the paged cache, so that it is rebuilt', () => {
     const model = createModel(preset('tiny-transformer'), { seed: 3 });
     const before = tf.memory().numTensors;
     compare(model, [
@@ -104,14 +106,14 @@ describe('left padding leaves no trace', () => {
     model.dispose();
   });
 
-  it('bytes count the longest row, and a cache forked in the middle goes its own way', () => {
+  it('bytes count the longest row, and a fork continues on its own', () => {
     const model = createModel(preset('tiny-yoco'), { seed: 3 });
     const cache = model.newCache(2);
-    const { tokens, padding } = leftPadded(draw(1, [9, 4]));
-    model.prefill(tokens, cache, { padding }).dispose();
+    const { tokens, padLengths } = leftPad(draw(1, [9, 4]));
+    model.prefill(tokens, cache, { padLengths }).dispose();
     const fork = cache.fork();
     expect([cache.length, cache.lengths, fork.lengths]).toEqual([9, [9, 4], [9, 4]]);
-    expect(cache.parts.get('cross')!.bytes).toBe(2 * 2 * 9 * 2 * 8 * 4);
+    expect((cache as YocoCache).global.bytes).toBe(2 * 2 * 9 * 2 * 8 * 4);
     const a = model.step([1, 2], cache);
     const b = model.step([1, 2], fork);
     expectClose(a, b, { ofLargest: 0, absolute: 0 }, 'fork');
@@ -134,7 +136,7 @@ describe('left padding leaves no trace', () => {
   });
 });
 
-describe('can it fail?', () => {
+describe('negative controls', () => {
   it.each(models)('%s: padding that is not declared changes the row', (_, make) => {
     const model = make();
     expect(() => compare(model, [[3, 8]], { spoil: () => [0, 0] })).toThrow(/worst error/);
@@ -144,7 +146,7 @@ describe('can it fail?', () => {
     model.dispose();
   });
 
-  it('retention: silenced values are not enough, the gates must be silenced too', () => {
+  it('retention: zero keys are not enough, the gates must be masked too', () => {
     const random = new SeededRandom(8);
     const four = () => tf.tensor4d(random.normals(2 * 3 * 5 * 4), [2, 3, 5, 4]);
     const inputs: RetentionInputs = {
@@ -154,26 +156,33 @@ describe('can it fail?', () => {
       logDecay: tf.tensor3d(random.uniforms(2 * 3 * 5, -1, 0), [2, 3, 5]),
     };
     const past = tf.tensor4d(random.normals(2 * 3 * 4 * 4), [2, 3, 4, 4]);
-    const padding = [5, 2]; // row 0 says nothing in this piece: its state must come out as it went in
-    const left = (silenced: RetentionInputs, initialState?: tf.Tensor4D) =>
-      forms.chunkwise(silenced, { initialState, chunkSize: 2 }).state;
+    const padding = [5, 2]; // row 0 has no token in this chunk: its state must not change
+    const stateAfter = (masked: RetentionInputs, initialState?: tf.Tensor4D) =>
+      forms.chunkwise(masked, { initialState, chunkSize: 2 }).state;
     const row0 = (x: tf.Tensor4D) => x.slice([0, 0, 0, 0], [1, -1, -1, -1]);
     expectClose(
-      row0(left(withoutTrace(inputs, padding), past)),
+      row0(stateAfter(maskPadding(inputs, padding), past)),
       row0(past),
       float32,
-      'state of a silent row',
+      'state of a row without tokens',
     );
 
-    const valuesOnly = { ...withoutTrace(inputs, padding), logDecay: inputs.logDecay };
-    expect(() => expectClose(row0(left(valuesOnly, past)), row0(past))).toThrow(/worst error/);
-    // In a first prompt nobody notices: zero fades to zero. That is why the trap is found late.
-    expectClose(row0(left(valuesOnly)), tf.zerosLike(row0(past)), float32, 'the first prompt');
-    const gatesOnly = { ...withoutTrace(inputs, padding), k: inputs.k };
-    expect(() => expectClose(row0(left(gatesOnly, past)), row0(past))).toThrow(/worst error/);
+    const valuesOnly = { ...maskPadding(inputs, padding), logDecay: inputs.logDecay };
+    expect(() => expectClose(row0(stateAfter(valuesOnly, past)), row0(past))).toThrow(
+      /worst error/,
+    );
+    // In a first prompt the mistake does not show: a state of zeros decays to zeros.
+    expectClose(
+      row0(stateAfter(valuesOnly)),
+      tf.zerosLike(row0(past)),
+      float32,
+      'the first prompt',
+    );
+    const gatesOnly = { ...maskPadding(inputs, padding), k: inputs.k };
+    expect(() => expectClose(row0(stateAfter(gatesOnly, past)), row0(past))).toThrow(/worst error/);
   });
 
-  it('positions: a row’s own clock, since only distances count', () => {
+  it('positions count the tokens of their own row', () => {
     const random = new SeededRandom(2);
     const x = tf.tensor4d(random.normals(2 * 3 * 2 * 8), [2, 3, 2, 8]);
     const rows = rotary(x, [4, -1], YOCO_ROTARY);
@@ -187,26 +196,28 @@ describe('can it fail?', () => {
   });
 });
 
-it('padding that cannot be is refused, and the cache stands where it stood', () => {
+it('impossible padding is refused, and the cache is unchanged', () => {
   const model = createModel(preset('tiny-yoco'));
   const cache = model.newCache(2);
-  const ask = (padding: number[]) => () =>
+  const ask = (padLengths: number[]) => () =>
     model.prefill(
       [
         [1, 2, 3],
         [4, 5, 6],
       ],
       cache,
-      { padding },
+      { padLengths },
     );
-  expect(ask([0])).toThrow(/padding has 1 numbers for 2 sequences; give one each/);
-  expect(ask([0, 3])).toThrow(
-    /padding of sequence 1 is 3; give a whole number from 0 to 2: each brings a token/,
+  expect(ask([0])).toThrow(
+    /padLengths is 1 numbers for 2 sequences; give an array with one number each/,
   );
-  expect(ask([0, -1])).toThrow(/padding of sequence 1 is -1/);
-  expect(ask([1, 2])).toThrow(/every sequence is padded, the least by 1; cut these columns off/);
+  expect(ask([0, 3])).toThrow(
+    /padLengths of sequence 1 is 3; give a whole number from 0 to 2: each row needs a token/,
+  );
+  expect(ask([0, -1])).toThrow(/padLengths of sequence 1 is -1/);
+  expect(ask([1, 2])).toThrow(/every sequence is padded, by at least 1; cut these columns off/);
   expect(cache.length).toBe(0);
-  expect(() => model.prefill([[1, 2], [3]], cache)).toThrow(/leftPadded\(rows\) makes them/);
+  expect(() => model.prefill([[1, 2], [3]], cache)).toThrow(/leftPad\(rows\) makes them/);
   cache.dispose();
   model.dispose();
 });
