@@ -1,4 +1,4 @@
-/** The child process of survey.ts: starts one engine, computes one product on it, prints what came of it. */
+/** The child process of probe.ts: starts one engine, computes one product, prints the result. */
 import * as tf from '@tensorflow/tfjs';
 import { printReport } from './probe';
 import { type EngineName, useEngine } from './use-engine';
@@ -7,13 +7,10 @@ async function main(): Promise<void> {
   try {
     const report = await useEngine(process.argv[2] as EngineName);
     const [product] = await tf.matMul([[1, 2]], [[3], [4]]).data();
-    console.log(
-      printReport(
-        product === 11 ? report : { error: `It starts, but computes 1·3 + 2·4 = ${product}.` },
-      ),
-    );
+    const wrong = { error: `It starts, but computes 1·3 + 2·4 = ${product}.` };
+    console.log(printReport(product === 11 ? report : wrong));
   } catch (error) {
-    // The reason alone: which engine was asked for, the parent knows.
+    // The cause alone: the parent knows which engine was asked for.
     const { cause, message } = error as Error;
     console.log(printReport({ error: cause instanceof Error ? cause.message : message }));
   }

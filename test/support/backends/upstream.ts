@@ -1,14 +1,20 @@
-/** What TensorFlow.js does when left alone: the reason for each cure, checked, so that a cure can go when its reason has gone. */
-import { withStockGradients } from '../../../src/support/backends/patches/gradients';
-import { withStockKernels } from '../../../src/support/backends/patches/replace-kernel';
+/**
+ * TensorFlow.js without our patches. Each patch has a test that shows the fault it repairs, so that
+ * the patch can be dropped once upstream has repaired it.
+ */
+import { withUpstreamGradients } from '../../../src/support/backends/patches/gradients';
+import { withUpstreamKernels } from '../../../src/support/backends/patches/replace-kernel';
 
-/** Passes while stock TensorFlow.js has the fault; `isRight` computes with it and says whether the result was right. */
-export function expectStockFault(cure: string, isRight: () => boolean): void {
+/**
+ * Passes while TensorFlow.js as delivered has the fault; `isRight` computes with it and says
+ * whether the result is right.
+ */
+export function expectUpstreamFault(patch: string, isRight: () => boolean): void {
   let right: boolean;
   try {
-    right = withStockGradients(() => withStockKernels(isRight));
+    right = withUpstreamGradients(() => withUpstreamKernels(isRight));
   } catch {
     right = false; // an exception is a fault too
   }
-  if (right) throw new Error(`upstream mended this, drop the cure: ${cure}`);
+  if (right) throw new Error(`upstream has repaired this, drop the patch: ${patch}`);
 }

@@ -1,18 +1,19 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { restoreRemovedUtil } from '../../../src/support/backends/engines/removed-util';
 import { firstSentence, loadOptional } from '../../../src/support/backends/engines/started';
+import { restoreRemovedUtil } from '../../../src/support/backends/native/removed-util';
 import {
-  curedKernels,
-  withStockKernels,
+  patchedKernels,
+  withUpstreamKernels,
 } from '../../../src/support/backends/patches/replace-kernel';
-import { surveyEngines } from '../../../src/support/backends/probe';
+import { probeEngines } from '../../../src/support/backends/probe';
 import {
   describeEngine,
   type EngineName,
   engineNames,
   useEngine,
 } from '../../../src/support/backends/use-engine';
+import { expectUpstreamFault } from './upstream';
 
 const environment = process.env.CACHE_ONCE_ENGINE;
 beforeEach(() => {
@@ -24,103 +25,117 @@ afterEach(() => {
 });
 
 describe('useEngine', () => {
-  it('takes the best that works, and says in a line each why not the better ones', async () => {
+  it('takes the best that works, and says in one line each why others do not', async () => {
     const report = await useEngine();
     const better = engineNames.slice(0, engineNames.indexOf(report.name));
-    expect(report.passedOver.map(({ name }) => name)).toEqual(better);
-    for (const { why } of report.passedOver) expect(why).toMatch(/^[^\n]{10,240}$/);
-    expect(describeEngine(report).split('\n')).toHaveLength(1 + better.length);
-    expect(describeEngine(report)).toMatch(
-      new RegExp(`^Engine: ${report.name} \\(.+, float32\\), TensorFlow.js 4\\.22`),
-    );
+    expect(report.skipped.map(({ name }) => name)).toEqual(better);
+    for (const { why } of report.skipped) expect(why).toMatch(/^[^\n]{10,240}$/);
+    const lines = describeEngine(report).split('\n');
+    expect(lines).toHaveLength(1 + better.length);
+    const first = `^Engine: ${report.name} \\(.+, float32\\), TensorFlow.js 4\\.22`;
+    expect(lines[0]).toMatch(new RegExp(first));
   });
-  it('obeys the environment, and the argument before it', async () => {
+  it('uses the environment variable, and before that its argument', async () => {
     process.env.CACHE_ONCE_ENGINE = 'cpu';
-    expect(await useEngine()).toMatchObject({ name: 'cpu', passedOver: [] });
+    expect(await useEngine()).toMatchObject({ name: 'cpu', skipped: [] });
     expect(tf.getBackend()).toBe('cpu');
     expect((await useEngine('wasm')).name).toBe('wasm');
     expect(tf.getBackend()).toBe('wasm');
   });
   it('may be called again: kernels are replaced once, tensors move along', async () => {
     await useEngine('wasm');
-    const cured = curedKernels('wasm');
+    const patched = patchedKernels('wasm');
     const x = tf.tensor1d([1, 2, 3]);
     await useEngine('cpu');
-    expect(Array.from(x.add(1).dataSync())).toEqual([2, 3, 4]);
+    const sum = tf.tidy(() => x.add(1).dataSync());
+    expect(Array.from(sum)).toEqual([2, 3, 4]);
     await useEngine('wasm');
-    expect(curedKernels('wasm')).toEqual(cured);
-    expect(new Set(cured).size).toBe(cured.length);
+    expect(patchedKernels('wasm')).toEqual(patched);
+    expect(new Set(patched).size).toBe(patched.length);
     x.dispose();
   });
-  it('refuses an unknown name with the names it knows', async () => {
+  it('refuses an unknown name and lists the known ones', async () => {
     await expect(useEngine('cuda' as EngineName)).rejects.toThrow(
       "useEngine: the name is 'cuda'; allowed: gpu, native, webgpu, wasm, cpu, or nothing",
     );
     process.env.CACHE_ONCE_ENGINE = 'fast';
     await expect(useEngine()).rejects.toThrow("CACHE_ONCE_ENGINE is 'fast'; allowed:");
   });
-  it('an engine asked for by name that does not work says why and what to do, and the old one stays', async () => {
+  it('throws for a named engine that does not work; the engine before stays current', async () => {
     await useEngine('cpu');
-    const findings = await useEngine().then(({ passedOver }) => passedOver);
-    for (const { name } of findings)
-      await expect(useEngine(name)).rejects.toThrow(
-        new RegExp(`The ${name} engine was asked for.*(Run|needs|Install)`, 's'),
-      );
+    const { skipped } = await useEngine();
+    for (const { name } of skipped) {
+      const message = new RegExp(`The ${name} engine was asked for.*(Run|needs|Install)`, 's');
+      await expect(useEngine(name)).rejects.toThrow(message);
+    }
     expect(['wasm', 'cpu', 'tensorflow', 'webgpu']).toContain(tf.getBackend());
   });
-  it('the cpu engine prints no banner', async () => {
+  it('prints no banner on the cpu engine', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
     await useEngine('cpu');
     tf.tidy(() => tf.ones([2]).add(1).dataSync());
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
   });
-  it('the stock kernels come back for a comparison, and go again, also when it fails', async () => {
+});
+
+describe('withUpstreamKernels', () => {
+  it('removes our kernels while its work runs, and puts them back, also after an error', async () => {
     await useEngine('wasm');
-    const ours = tf.getKernel('BatchMatMul', 'wasm').kernelFunc;
-    expect(withStockKernels(() => tf.getKernel('BatchMatMul', 'wasm').kernelFunc)).not.toBe(ours);
+    const current = () => tf.getKernel('BatchMatMul', 'wasm').kernelFunc;
+    const ours = current();
+    expect(withUpstreamKernels(current)).not.toBe(ours);
     expect(() =>
-      withStockKernels(() => {
+      withUpstreamKernels(() => {
         throw new Error('no');
       }),
     ).toThrow('no');
-    expect(tf.getKernel('BatchMatMul', 'wasm').kernelFunc).toBe(ours);
+    expect(current()).toBe(ours);
   });
 });
 
-describe('what the starters share', () => {
-  it('a package that is missing is named, with what to do', async () => {
+describe('expectUpstreamFault', () => {
+  it('passes while upstream is wrong or throws, and fails once it is right', () => {
+    expectUpstreamFault('a.ts', () => false);
+    expectUpstreamFault('a.ts', () => {
+      throw new Error('no');
+    });
+    expect(() => expectUpstreamFault('a.ts', () => true)).toThrow('drop the patch: a.ts');
+  });
+});
+
+describe('what starting an engine needs', () => {
+  it('names a package that is missing, and says what to do', async () => {
     await expect(loadOptional('@cache-once/never-published', 'Do this.')).rejects.toThrow(
       '@cache-once/never-published is not installed. Do this.',
     );
   });
-  it('a reason is one sentence of one line', () => {
+  it('shortens a reason to one sentence on one line', () => {
     expect(firstSentence('\nThe addon (x.node) is missing. Run npm rebuild.\nStack')).toBe(
       'The addon (x.node) is missing.',
     );
     expect(firstSentence('no full stop\nmore')).toBe('no full stop');
   });
-  it("Node's removed questions are put back where they are missing, and only there", async () => {
+  it('puts back what Node removed from its module util, and only that', async () => {
     const isArray = () => true;
     const util: Record<string, unknown> = { isArray };
     const added = await restoreRemovedUtil(util);
     expect(added).toContain('isNullOrUndefined');
     expect(added).not.toContain('isArray');
     expect(util.isArray).toBe(isArray);
-    const ask = util.isNullOrUndefined as (x: unknown) => boolean;
-    expect([null, undefined, 0, ''].map(ask)).toEqual([true, true, false, false]);
+    const isNullOrUndefined = util.isNullOrUndefined as (x: unknown) => boolean;
+    expect([null, undefined, 0, ''].map(isNullOrUndefined)).toEqual([true, true, false, false]);
     expect(await restoreRemovedUtil(util)).toEqual([]);
   });
 });
 
-describe('surveyEngines', () => {
-  it('tries every engine apart from this process: works, or why not and what to do', async () => {
+describe('probeEngines', () => {
+  it('tries every engine outside this process: it works, or why not and what to do', async () => {
     await useEngine('cpu');
-    const findings = await surveyEngines();
+    const findings = await probeEngines();
     expect(findings.map(({ name }) => name)).toEqual([...engineNames]);
-    expect(findings.filter(({ works }) => works).map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['wasm', 'cpu']),
-    );
+    const working = findings.filter(({ works }) => works).map(({ name }) => name);
+    expect(working).toEqual(expect.arrayContaining(['wasm', 'cpu']));
     for (const { works, detail } of findings)
       expect(detail).toMatch(works ? /float32/ : /Run|needs|Install|install/);
     expect(tf.getBackend()).toBe('cpu');

@@ -1,78 +1,80 @@
 /**
  * `gpu` and `native`: TensorFlow's C++ library, with CUDA and without.
  *
- * Looked for in three places: what `npm run setup:native` compiled here (../native/library.ts), which you have asked for and
- * is the newest; the package as npm installed it (an optional dependency, whose install script downloads a library: present
- * where that worked); and its sibling without CUDA. The gpu package also computes without a graphics card, and then counts as `native`.
+ * Three places are searched: what `npm run setup:native` compiled here (../native/library.ts);
+ * the package with CUDA as npm installed it (an optional dependency, whose install script
+ * downloads a library: present where that worked); and the package without CUDA. The first also
+ * computes without a graphics card, and then counts as `native`.
  */
 import * as tf from '@tensorflow/tfjs';
 import { nativeAdvice, prepareEnvironment, requireCompiled } from '../native/library';
-import { restoreRemovedUtil } from './removed-util';
-import { loadOptional, type Started, takeBackend } from './started';
+import { restoreRemovedUtil } from '../native/removed-util';
+import { loadOptional, type StartedEngine, startBackend } from './started';
 
 const gpuPackage = '@tensorflow/tfjs-node-gpu';
 const nativePackage = '@tensorflow/tfjs-node';
 
-/** Loads the first that can be loaded. @throws the first refusal that is more than "not installed", or the last. */
-async function loadAny(): Promise<{ onGpu: boolean }> {
+/**
+ * Starts the first of the three that loads; `onGpu` says whether it found a graphics card.
+ * @throws the first error that says more than "not installed", or else the last one.
+ */
+async function startTensorflow(): Promise<{ onGpu: boolean }> {
   prepareEnvironment();
   await restoreRemovedUtil();
-  let why: Error | undefined;
-  for (const load of [
+  const loaders = [
     async () => requireCompiled(),
     () => loadOptional(gpuPackage, nativeAdvice),
     () => loadOptional(nativePackage, nativeAdvice),
-  ]) {
+  ];
+  let reason: Error | undefined;
+  for (const load of loaders) {
     try {
       await load();
       if (!tf.findBackend('tensorflow'))
         throw new Error(
-          `The native package brought a TensorFlow.js of its own instead of sharing ours (${tf.version.tfjs}). ${nativeAdvice}`,
+          'The native package brought a TensorFlow.js of its own instead of sharing ours ' +
+            `(${tf.version.tfjs}). ${nativeAdvice}`,
         );
-      await takeBackend('tensorflow');
-      return {
-        onGpu: Boolean(
-          (tf.backend() as unknown as { isUsingGpuDevice?: boolean }).isUsingGpuDevice,
-        ),
-      };
+      await startBackend('tensorflow');
+      const backend = tf.backend() as unknown as { isUsingGpuDevice?: boolean };
+      return { onGpu: Boolean(backend.isUsingGpuDevice) };
     } catch (error) {
-      const refusal = error as Error;
-      if (!why || / is not installed\./.test(why.message)) why = refusal;
+      if (!reason || / is not installed\./.test(reason.message)) reason = error as Error;
     }
   }
-  throw why;
+  throw reason;
 }
 
-export async function startGpu(): Promise<Started> {
+export async function startGpu(): Promise<StartedEngine> {
   const before = tf.getBackend();
-  const { onGpu } = await loadAny();
+  const { onGpu } = await startTensorflow();
   if (!onGpu) {
     if (before && before !== 'tensorflow') await tf.setBackend(before);
     throw new Error(
-      'TensorFlow loads, but sees no graphics card. It needs an NVIDIA card with its driver (nvidia-smi must list it), and CUDA, which npm run setup:native -- --gpu brings.',
+      'TensorFlow loads, but sees no graphics card. It needs an NVIDIA card with its driver ' +
+        '(nvidia-smi must list it), and CUDA, which npm run setup:native -- --gpu installs.',
     );
   }
   await warmUp();
   return { device: 'CUDA graphics card', precision: 'float32' };
 }
 
-export async function startNative(): Promise<Started> {
-  const { onGpu } = await loadAny();
-  return {
-    device: onGpu ? 'TensorFlow C++ on a CUDA graphics card' : 'TensorFlow C++ on the processor',
-    precision: 'float32',
-  };
+export async function startNative(): Promise<StartedEngine> {
+  const { onGpu } = await startTensorflow();
+  const place = onGpu ? 'on a CUDA graphics card' : 'on the processor';
+  return { device: `TensorFlow C++ ${place}`, precision: 'float32' };
 }
 
-/** On a card younger than the library its programs are translated at the first call, which takes minutes; better now than in a lesson. */
+/**
+ * Computes one product. On a card that is newer than the library, the first call compiles its
+ * programs, which can take minutes; doing it here keeps that time out of a lesson.
+ */
 async function warmUp(): Promise<void> {
-  const notice = setTimeout(
-    () =>
-      console.log(
-        'Preparing the graphics card for its first products; on a new card this takes minutes, once.',
-      ),
-    5000,
-  );
+  const announce = () =>
+    console.log(
+      'Preparing the graphics card for its first products; on a new card this takes minutes, once.',
+    );
+  const notice = setTimeout(announce, 5000);
   const product = tf.tidy(() => tf.matMul(tf.ones([64, 64]), tf.ones([64, 64])).sum());
   await product.data();
   product.dispose();

@@ -1,16 +1,17 @@
-/** `wasm`: compiled vector code that comes inside its npm package. It needs nothing, works everywhere, and is the default. */
+/** `wasm`: compiled vector code inside its npm package. Needs nothing else: the default. */
 import * as tf from '@tensorflow/tfjs';
 import { getThreadsCount } from '@tensorflow/tfjs-backend-wasm';
-import { installWasmCures } from '../wasm/install';
-import { type Started, takeBackend } from './started';
+import { installWasmPatches } from '../wasm/install';
+import { type StartedEngine, startBackend } from './started';
 
-export async function startWasm(): Promise<Started> {
-  await takeBackend('wasm');
-  installWasmCures();
+export async function startWasm(): Promise<StartedEngine> {
+  await startBackend('wasm');
+  installWasmPatches();
   const simd = await tf.env().getAsync('WASM_HAS_SIMD_SUPPORT');
   const threads = getThreadsCount();
+  const threadsInWords = `${threads} thread${threads > 1 ? 's' : ''}`;
   return {
-    device: `WebAssembly${simd ? ' with SIMD' : ''}, ${threads} thread${threads > 1 ? 's' : ''}`,
+    device: `WebAssembly${simd ? ' with SIMD' : ''}, ${threadsInWords}`,
     precision: 'float32',
   };
 }

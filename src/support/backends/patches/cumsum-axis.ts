@@ -1,19 +1,18 @@
 /**
  * cumsum along an axis counted from the end (−1: the last).
  *
- * TensorFlow.js hands the negative number to the kernel as it is. The cpu kernel then throws about a shape; the wasm kernel
- * computes a shape that is no number, is granted no memory, and writes all the same. Counted from the front, both are right.
+ * TensorFlow.js passes the negative number to the kernel as it is. The cpu kernel then throws an
+ * error about a shape; the wasm kernel computes a size of NaN, gets no memory, and writes
+ * nevertheless. With the axis counted from the front both are right.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Kernel } from './replace-kernel';
 
 export const countAxisFromFront =
-  (stock: Kernel): Kernel =>
+  (upstream: Kernel): Kernel =>
   (call) => {
     const { x } = call.inputs as unknown as { x: tf.TensorInfo };
     const { axis } = call.attrs as unknown as { axis: number };
-    return stock({
-      ...call,
-      attrs: { ...call.attrs, axis: tf.util.parseAxisParam(axis, x.shape)[0] },
-    });
+    const fromFront = tf.util.parseAxisParam(axis, x.shape)[0];
+    return upstream({ ...call, attrs: { ...call.attrs, axis: fromFront } });
   };

@@ -1,8 +1,9 @@
 /**
- * log σ(x) = −softplus(−x), with σ(x) = 1 / (1 + e^-x): the logarithm of a gate, finite where the gate itself is 0 or 1.
+ * log σ(x) = −softplus(−x), with σ(x) = 1 / (1 + e^-x): the logarithm of a gate, finite where the
+ * gate itself is 0 or 1.
  *
- * The same formula as `tf.logSigmoid`, whose gradient throws as soon as x is not a leaf: it reads x after TensorFlow.js has
- * let go of it. Written out of operations whose gradients work, there is nothing to go wrong.
+ * The same formula as `tf.logSigmoid`, whose gradient throws when x is an intermediate result: it
+ * reads x after TensorFlow.js has disposed it. The gradients of the operations used here work.
  */
 import type * as tf from '@tensorflow/tfjs';
 

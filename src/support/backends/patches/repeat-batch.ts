@@ -1,33 +1,30 @@
 /**
- * Products of batches that broadcast both ways, [2,4,…]·[2,1,…], on the cpu engine.
+ * Products of two batches that both need broadcasting, [2,4,…]·[2,1,…], on cpu and webgpu.
  *
- * The stock kernel takes the matrix number i modulo the batch size: right for equal batches, right for one matrix against
- * many, silently wrong for the rest. Here those are written out in full first, so that entry i meets entry i.
- * (wasm has the same fault, and its own cure in wasm/batch-mat-mul.ts.)
+ * Upstream takes matrix number i modulo the batch size: right for equal batches, right for one
+ * matrix against many, silently wrong otherwise. Here such batches are broadcast in full first, so
+ * that matrix i is multiplied by matrix i. (wasm has the same fault; wasm/batch-mat-mul.ts repairs
+ * it there.)
  */
 import * as tf from '@tensorflow/tfjs';
 import { broadcastPairs } from './broadcast-pairs';
 import type { Kernel } from './replace-kernel';
 
 export const repeatBatch =
-  (stock: Kernel): Kernel =>
+  (upstream: Kernel): Kernel =>
   (call) => {
     const { a, b } = call.inputs as unknown as { a: tf.Tensor; b: tf.Tensor };
-    const { shape, count, aCount, bCount } = broadcastPairs(
-      'matMul',
-      a.shape.slice(0, -2),
-      b.shape.slice(0, -2),
-    );
+    const batchA = a.shape.slice(0, -2);
+    const batchB = b.shape.slice(0, -2);
+    const { shape, count, aCount, bCount } = broadcastPairs('matMul', batchA, batchB);
     const bothBroadcast = aCount > 1 && bCount > 1 && (aCount < count || bCount < count);
-    if (!bothBroadcast) return stock(call);
+    if (!bothBroadcast) return upstream(call);
+
+    const transposeA = Boolean(call.attrs?.transposeA);
+    const transposeB = Boolean(call.attrs?.transposeB);
     return tf.tidy(() => {
-      const whole = (x: tf.Tensor) => tf.broadcastTo(x, [...shape, ...x.shape.slice(-2)]);
-      const inputs = { a: whole(a), b: whole(b) };
-      return tf.matMul(
-        inputs.a,
-        inputs.b,
-        Boolean(call.attrs?.transposeA),
-        Boolean(call.attrs?.transposeB),
-      );
+      const wholeA = tf.broadcastTo(a, [...shape, ...a.shape.slice(-2)]);
+      const wholeB = tf.broadcastTo(b, [...shape, ...b.shape.slice(-2)]);
+      return tf.matMul(wholeA, wholeB, transposeA, transposeB);
     });
   };

@@ -1,63 +1,70 @@
 /**
- * A kernel is the function that computes one operation on one engine; TensorFlow.js keeps them in a table.
- * A cure puts its own function in the stock one's place, and keeps the stock one: as a fallback, for the benchmark that
- * compares the two, and for the tests that tell when upstream has mended what we cure.
+ * Replacing kernels. A kernel is the function that computes one operation on one engine;
+ * TensorFlow.js keeps them in a table.
+ *
+ * A patch puts its own function in the place of upstream's and keeps upstream's: as a fallback, for
+ * the benchmark that compares the two, and for the tests that show which patches are still needed.
  */
 import * as tf from '@tensorflow/tfjs';
 
 export type Kernel = NonNullable<ReturnType<typeof tf.getKernel>>['kernelFunc'];
 type KernelConfig = Parameters<typeof tf.registerKernel>[0];
-interface Replaced {
-  stock?: KernelConfig;
-  cured: KernelConfig;
+interface Replacement {
+  /** Undefined if the engine never had the operation. */
+  upstream?: KernelConfig;
+  patched: KernelConfig;
 }
-const replaced = new Map<string, Replaced>();
+const replacements = new Map<string, Replacement>();
 
-function put(config: KernelConfig): void {
-  // Registering over an existing kernel prints a warning, so the old one leaves first.
+function register(config: KernelConfig): void {
+  // Registering over an existing kernel prints a warning, so that one is unregistered first.
   if (tf.getKernel(config.kernelName, config.backendName))
     tf.unregisterKernel(config.kernelName, config.backendName);
   tf.registerKernel(config);
 }
 
-/** Installs `make(stock)` for an operation, once; `stock` throws if the engine never had that operation. */
+/**
+ * Installs `makePatch(upstream)` for an operation; a second call changes nothing. `upstream` throws
+ * if the engine never had that operation.
+ */
 export function replaceKernel(
   backendName: string,
   kernelName: string,
-  make: (stock: Kernel) => Kernel,
+  makePatch: (upstream: Kernel) => Kernel,
 ): void {
   const key = `${backendName} ${kernelName}`;
-  if (replaced.has(key)) return;
-  const stock = tf.getKernel(kernelName, backendName) as KernelConfig | undefined;
+  if (replacements.has(key)) return;
+  const upstream = tf.getKernel(kernelName, backendName) as KernelConfig | undefined;
   const missing: Kernel = () => {
     throw new Error(
-      `${kernelName}: the ${backendName} engine has no such kernel for these inputs. Try CACHE_ONCE_ENGINE=cpu.`,
+      `${kernelName}: the ${backendName} engine has no such kernel for these inputs. ` +
+        'Try CACHE_ONCE_ENGINE=cpu.',
     );
   };
-  const cured = {
-    ...stock,
-    kernelName,
-    backendName,
-    kernelFunc: make(stock?.kernelFunc ?? missing),
-  };
-  replaced.set(key, { stock, cured });
-  put(cured);
+  const kernelFunc = makePatch(upstream?.kernelFunc ?? missing);
+  const patched = { ...upstream, kernelName, backendName, kernelFunc };
+  replacements.set(key, { upstream, patched });
+  register(patched);
 }
 
-/** Computes `work` with the stock kernels in place: TensorFlow.js as it is delivered. */
-export function withStockKernels<T>(work: () => T): T {
-  for (const { stock, cured } of replaced.values())
-    if (stock) put(stock);
-    else tf.unregisterKernel(cured.kernelName, cured.backendName);
+/** Runs `work` with upstream's kernels: TensorFlow.js as it is delivered. */
+export function withUpstreamKernels<T>(work: () => T): T {
+  for (const { upstream, patched } of replacements.values()) {
+    if (upstream) register(upstream);
+    else tf.unregisterKernel(patched.kernelName, patched.backendName);
+  }
   try {
     return work();
   } finally {
-    for (const { cured } of replaced.values()) put(cured);
+    for (const { patched } of replacements.values()) register(patched);
   }
 }
 
-/** The operations that have a cure on this engine, for the report. */
-export const curedKernels = (backendName: string): string[] =>
-  [...replaced.values()]
-    .filter(({ cured }) => cured.backendName === backendName)
-    .map(({ cured }) => cured.kernelName);
+/** The operations that have a patch on this engine. */
+export function patchedKernels(backendName: string): string[] {
+  const names: string[] = [];
+  for (const { patched } of replacements.values()) {
+    if (patched.backendName === backendName) names.push(patched.kernelName);
+  }
+  return names;
+}

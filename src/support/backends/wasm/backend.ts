@@ -1,15 +1,20 @@
 /**
- * The inside of the wasm engine, as far as its cures touch it.
+ * The inside of the wasm engine, as far as its patches touch it.
  *
- * Picture one long array of bytes, the *heap*. A tensor is a stretch of it: an offset, a size and a number (`id`) under which
- * the compiled code knows it. JavaScript sees the same bytes through typed arrays, so a kernel can be a plain loop.
+ * The engine has one long array of bytes, the *heap*. A tensor is a range of it: an offset, a size
+ * and a number (`id`) under which the compiled code knows it. JavaScript sees the same bytes
+ * through typed arrays, so a kernel can be a plain loop.
  *
- * Two traps. When the heap grows, every typed array made before is dead: allocate first, look second. And the heap reaches
- * beyond 2 GB, where the compiled code's 32-bit offsets come back negative: `>>> 0` makes them positive again.
+ * Two cautions. When the heap grows, every typed array made before is detached: allocate first,
+ * then make typed arrays. And the heap extends beyond 2 GB, where the compiled code's 32-bit
+ * offsets come back negative: `>>> 0` makes them positive again.
  */
 import type * as tf from '@tensorflow/tfjs';
 
-/** What we use of a WebAssembly.Memory; its own type comes with browser typings, which the notebook kernel does not load. */
+/**
+ * What we use of a WebAssembly.Memory; its own type comes with browser typings, which the notebook
+ * kernel does not load.
+ */
 export interface HeapMemory {
   readonly buffer: ArrayBufferLike;
   grow(pages: number): number;
@@ -60,18 +65,24 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) 
 export const offsetOf = (backend: WasmBackend, { dataId }: tf.TensorInfo): number =>
   backend.dataIdMap.get(dataId).memoryOffset >>> 0;
 
-/** The tensor's 4-byte numbers as raw words: float32 and int32 are moved alike. Dead as soon as something is allocated. */
+/**
+ * The tensor's 4-byte numbers as raw words, since float32 and int32 are moved alike. Valid until
+ * something is allocated.
+ */
 export const wordsOf = (backend: WasmBackend, tensor: tf.TensorInfo): Uint32Array =>
   new Uint32Array(backend.wasm.HEAPU8.buffer, offsetOf(backend, tensor), sizeOf(tensor.shape));
 
-/** Kernels that move data move 4-byte words; booleans (1 byte) and strings (not on the heap) are left to the stock kernel. */
+/**
+ * Kernels that move data move 4-byte words; booleans (1 byte) and strings (not on the heap) are
+ * left to upstream's kernel.
+ */
 export const hasWords = ({ dtype }: tf.TensorInfo): boolean =>
   dtype === 'float32' || dtype === 'int32';
 
-/**
- * Copies a run of words. A call of `set` costs as much as a loop over some thirty words (50 ns),
- * so short runs, such as a rotary pair, are copied by hand.
- */
+/** A call of `set` costs as much as a loop over about this many words (50 ns). */
+const longestLoopedRun = 28;
+
+/** Copies neighbouring words: long runs by `set`, short ones, such as a rotary pair, by a loop. */
 export function copyRun(
   to: Uint32Array,
   at: number,
@@ -79,11 +90,11 @@ export function copyRun(
   start: number,
   length: number,
 ): void {
-  if (length > 28) to.set(from.subarray(start, start + length), at);
+  if (length > longestLoopedRun) to.set(from.subarray(start, start + length), at);
   else for (let i = 0; i < length; i++) to[at + i] = from[start + i];
 }
 
-/** The same data under another shape: counted once more, copied never. */
+/** The same data under another shape: one more reference, no copy. */
 export function sharing(
   backend: WasmBackend,
   { dataId, dtype }: tf.TensorInfo,

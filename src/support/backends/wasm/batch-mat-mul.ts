@@ -1,10 +1,12 @@
 /**
  * Matrix products on wasm, made fast and right.
  *
- * The stock kernel uses its fast multiplier (XNNPACK) only for a single pair of matrices without transpose flags; any batch or
- * flag falls back to a naive loop ten to seventy times slower, and every gradient of a product has a flag. And when both
- * operands have batches that must be broadcast against each other, [2,4,…]·[2,1,…], it pairs the wrong matrices without a
- * word. Here each pair of matrices goes to the fast multiplier on its own, flipped if need be, paired as broadcasting says.
+ * Upstream uses its fast multiplier (XNNPACK) only for a single pair of matrices without transpose
+ * flags; any batch or flag falls back to a naive loop ten to seventy times slower, and every
+ * gradient of a product has a flag. And when both operands have batches that must be broadcast
+ * against each other, [2,4,…]·[2,1,…], it silently pairs the wrong matrices. Here each pair of
+ * matrices, as broadcasting defines it, goes to the fast multiplier on its own, transposed first
+ * where necessary.
  */
 import type * as tf from '@tensorflow/tfjs';
 import { broadcastPairs } from '../patches/broadcast-pairs';
@@ -13,13 +15,16 @@ import { type KernelCall, offsetOf, sizeOf, type WasmBackend, type WasmModule } 
 import { checkRoom } from './heap-limit';
 import { type Route, shortestRoute } from './mat-mul-route';
 import { type MatrixVector, matrixVector } from './matrix-vector';
-import { Results, Slabs } from './matrix-views';
+import { OperandViews, ResultViews } from './matrix-views';
 
 type Operands = { a: tf.TensorInfo; b: tf.TensorInfo };
 type Flags = { transposeA: boolean; transposeB: boolean };
+/** For each matrix of the result, the index of its factor in a and in b. */
+type Pairs = readonly (readonly [number, number])[];
 
-export const fastBatchMatMul = (stock: Kernel): Kernel => {
-  // A right-hand matrix met twice is probably a weight: from then on the stock kernel may pack it, and keep it packed.
+export const fastBatchMatMul = (upstream: Kernel): Kernel => {
+  // A right-hand matrix that comes a second time is probably a weight: from then on upstream's
+  // kernel may pack it, and keep it packed.
   const metBefore = new WeakSet<object>();
   return (call) => {
     const { backend, inputs, attrs } = call as unknown as KernelCall<Operands, Flags>;
@@ -27,51 +32,46 @@ export const fastBatchMatMul = (stock: Kernel): Kernel => {
     const { transposeA, transposeB } = attrs;
     const [aRows, aColumns] = a.shape.slice(-2) as [number, number];
     const [bRows, bColumns] = b.shape.slice(-2) as [number, number];
-    const [eachM, K] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
+    const [rowsEach, K] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
     const [bK, N] = transposeB ? [bColumns, bRows] : [bRows, bColumns];
     if (K !== bK)
       throw new RangeError(
-        `matMul: a [${a.shape}]${transposeA ? ' transposed' : ''} has ${K} columns, but b [${b.shape}]${transposeB ? ' transposed' : ''} ` +
-          `has ${bK} rows; they are summed over together and must be equal.`,
+        `matMul: a [${a.shape}]${transposeA ? ' transposed' : ''} has ${K} columns, ` +
+          `but b [${b.shape}]${transposeB ? ' transposed' : ''} has ${bK} rows; ` +
+          'they are summed over together and must be equal.',
       );
-    const {
-      shape: batch,
-      count,
-      aCount,
-      bCount,
-      pairs,
-    } = broadcastPairs('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
-    if (a.dtype !== 'float32' || b.dtype !== 'float32' || sizeOf([...batch, eachM, K, N]) === 0)
-      return stock(call);
 
-    const outShape = [...batch, eachM, N];
-    const oneVector = vectorSides({ M: eachM, N, transposeA, transposeB });
-    const multiplyVector = oneVector && matrixVector(backend.wasm);
+    const broadcast = broadcastPairs('matMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const { shape: batch, count, aCount, bCount, pairs } = broadcast;
+    const bothFloat = a.dtype === 'float32' && b.dtype === 'float32';
+    const isEmpty = sizeOf([...batch, rowsEach, K, N]) === 0;
+    if (!bothFloat || isEmpty) return upstream(call);
+
+    const outShape = [...batch, rowsEach, N];
+    const matrixSide = sideOfMatrix({ M: rowsEach, N, transposeA, transposeB });
+    const multiplyVector = matrixSide && matrixVector(backend.wasm);
     if (multiplyVector)
-      return multiplyVectors(call, multiplyVector, oneVector, K, outShape, pairs());
-    // One right-hand matrix for all: the batch is only more rows, and the whole is one product.
+      return multiplyVectors(call, multiplyVector, matrixSide, K, outShape, pairs());
+    if (K === 1) return outerProducts(call, rowsEach, N, outShape, pairs());
+
+    // With a single right-hand matrix the batch is only more rows, and all is one product.
     const folded = bCount === 1 && !transposeA;
-    const M = folded ? eachM * aCount : eachM;
-    if (K === 1) return outerProducts(call, eachM, N, outShape, pairs());
+    const M = folded ? rowsEach * aCount : rowsEach;
     let route: Route = shortestRoute({ M, K, N, transposeA, transposeB });
     if (folded && !transposeB) {
       const known = metBefore.has(b.dataId);
       metBefore.add(b.dataId);
-      if (known || route === 'rows') return multiplyOnce(call, M, K, N, outShape, stock);
+      if (known || route === 'rows') return multiplyOnce(call, M, K, N, outShape, upstream);
     }
-    // The stock loop pairs batches rightly when they are equal or one of them is a single matrix.
-    const pairedByStock = aCount === bCount ? aCount === count : aCount === 1 || bCount === 1;
-    if (route === 'plain' && pairedByStock) return stock(call);
+    // Upstream's loop pairs batches rightly when they are equal or one of them is a single matrix.
+    const upstreamIsRight = aCount === bCount ? aCount === count : aCount === 1 || bCount === 1;
+    if (route === 'plain' && upstreamIsRight) return upstream(call);
     if (route === 'plain') route = 'rows';
 
     const out = backend.makeOutput(outShape, 'float32');
+    const product = { a, b, out, M, K, N, transposeA, transposeB };
     try {
-      multiplyEach(
-        backend,
-        { a, b, out, M, K, N, transposeA, transposeB },
-        folded ? [[0, 0]] : pairs(),
-        route === 'columns',
-      );
+      multiplyEach(backend, product, folded ? [[0, 0]] : pairs(), route === 'columns');
     } catch (error) {
       backend.disposeData(out.dataId);
       throw error;
@@ -80,8 +80,8 @@ export const fastBatchMatMul = (stock: Kernel): Kernel => {
   };
 };
 
-/** Which side is the matrix with rows along the sum, if the other is a single vector. */
-function vectorSides({
+/** If one side is a single vector: the other side, a matrix whose rows lie along the sum. */
+function sideOfMatrix({
   M,
   N,
   transposeA,
@@ -91,39 +91,40 @@ function vectorSides({
   if (M === 1 && transposeB) return 'b'; // [1,K]·[N,K]ᵀ
   return undefined;
 }
+
 function multiplyVectors(
   call: Parameters<Kernel>[0],
   multiply: MatrixVector,
-  matrix: 'a' | 'b',
+  matrixSide: 'a' | 'b',
   K: number,
   outShape: number[],
-  pairs: readonly (readonly [number, number])[],
+  pairs: Pairs,
 ): tf.TensorInfo {
   const { backend, inputs } = call as unknown as KernelCall<Operands>;
   const out = backend.makeOutput(outShape, 'float32');
-  const [a, b, y] = [
-    offsetOf(backend, inputs.a),
-    offsetOf(backend, inputs.b),
-    offsetOf(backend, out),
-  ];
+  const a = offsetOf(backend, inputs.a);
+  const b = offsetOf(backend, inputs.b);
+  const y = offsetOf(backend, out);
   const rows = sizeOf(outShape) / pairs.length;
-  pairs.forEach(([i, j], entry) => {
-    const [big, small] =
-      matrix === 'a'
-        ? [a + 4 * i * rows * K, b + 4 * j * K]
-        : [b + 4 * j * rows * K, a + 4 * i * K];
-    multiply(big, small, y + 4 * entry * rows, rows, K);
-  });
+  for (let entry = 0; entry < pairs.length; entry++) {
+    const [i, j] = pairs[entry];
+    const result = y + 4 * entry * rows;
+    if (matrixSide === 'a') multiply(a + 4 * i * rows * K, b + 4 * j * K, result, rows, K);
+    else multiply(b + 4 * j * rows * K, a + 4 * i * K, result, rows, K);
+  }
   return out;
 }
 
-/** Nothing is summed: every number of a times every number of b. The stock loop takes five times as long to find them. */
+/**
+ * K = 1: nothing is summed, every number of a is multiplied by every number of b. Upstream's loop
+ * takes five times as long, because it computes each address from the strides.
+ */
 function outerProducts(
   call: Parameters<Kernel>[0],
   M: number,
   N: number,
   outShape: number[],
-  pairs: readonly (readonly [number, number])[],
+  pairs: Pairs,
 ): tf.TensorInfo {
   const { backend, inputs } = call as unknown as KernelCall<Operands>;
   const out = backend.makeOutput(outShape, 'float32'); // first: it may move the heap
@@ -131,29 +132,34 @@ function outerProducts(
     (tensor) =>
       new Float32Array(backend.wasm.HEAPU8.buffer, offsetOf(backend, tensor), sizeOf(tensor.shape)),
   );
-  pairs.forEach(([i, j], entry) => {
+  for (let entry = 0; entry < pairs.length; entry++) {
+    const [i, j] = pairs[entry];
     for (let m = 0; m < M; m++) {
       const left = a[i * M + m];
       const row = (entry * M + m) * N;
       for (let n = 0; n < N; n++) y[row + n] = left * b[j * N + n];
     }
-  });
+  }
   return out;
 }
 
-/** Two straight matrices: the one case in which the stock kernel is fast, and may keep its packed copy for the next time. */
+/**
+ * One product without flags or batch: the one case in which upstream's kernel is fast, and may keep
+ * its packed copy of the right-hand side for the next time.
+ */
 function multiplyOnce(
   call: Parameters<Kernel>[0],
   M: number,
   K: number,
   N: number,
   outShape: number[],
-  stock: Kernel,
+  upstream: Kernel,
 ): tf.TensorInfo {
   const { backend, inputs } = call as unknown as KernelCall<Operands>;
   checkRoom(backend, 4 * M * N, 4 * K * N);
   const flat = { a: { ...inputs.a, shape: [M, K] }, b: { ...inputs.b, shape: [K, N] } };
-  const out = stock({ ...call, inputs: flat } as unknown as Parameters<Kernel>[0]) as tf.TensorInfo;
+  const flatCall = { ...call, inputs: flat } as unknown as Parameters<Kernel>[0];
+  const out = upstream(flatCall) as tf.TensorInfo;
   return { dataId: out.dataId, dtype: out.dtype, shape: outShape };
 }
 
@@ -164,52 +170,47 @@ interface Product extends Operands, Flags {
   N: number;
 }
 
-/** `byColumns` computes Cᵀ = Bᵀ·Aᵀ: the operands change sides, and each is wanted the other way round. */
+/** `byColumns` computes Cᵀ = Bᵀ·Aᵀ: the operands change sides, and each must be transposed. */
 function multiplyEach(
   backend: WasmBackend,
   { a, b, out, M, K, N, transposeA, transposeB }: Product,
-  entries: readonly (readonly [number, number])[],
+  pairs: Pairs,
   byColumns: boolean,
 ): void {
-  const owned: { dispose(): void }[] = [];
-  const own = <T extends { dispose(): void }>(thing: T): T => {
-    owned.push(thing);
-    return thing;
+  const held: { dispose(): void }[] = [];
+  const hold = <T extends { dispose(): void }>(views: T): T => {
+    held.push(views);
+    return views;
   };
   try {
-    const slabsA = own(
-      new Slabs(
-        backend,
-        offsetOf(backend, a),
-        transposeA ? K : M,
-        transposeA ? M : K,
-        transposeA !== byColumns,
-      ),
-    );
-    const slabsB = own(
-      new Slabs(
-        backend,
-        offsetOf(backend, b),
-        transposeB ? N : K,
-        transposeB ? K : N,
-        transposeB !== byColumns,
-      ),
-    );
-    const results = own(new Results(backend, offsetOf(backend, out), M, N, byColumns));
+    const [aRows, aColumns] = transposeA ? [K, M] : [M, K];
+    const [bRows, bColumns] = transposeB ? [N, K] : [K, N];
+    const flipA = transposeA !== byColumns;
+    const flipB = transposeB !== byColumns;
+    const viewsA = hold(new OperandViews(backend, offsetOf(backend, a), aRows, aColumns, flipA));
+    const viewsB = hold(new OperandViews(backend, offsetOf(backend, b), bRows, bColumns, flipB));
+    const results = hold(new ResultViews(backend, offsetOf(backend, out), M, N, byColumns));
+
     const [rows, columns] = byColumns ? [N, M] : [M, N];
-    checkRoom(backend, 4 * K * columns); // the multiplier packs its right-hand side, and does not ask
-    entries.forEach(([i, j], index) => {
-      const [left, right] = byColumns ? [slabsB.at(j), slabsA.at(i)] : [slabsA.at(i), slabsB.at(j)];
-      multiply(backend.wasm, left, right, results.at(index), rows, K, columns);
-      results.settle(index);
-    });
+    checkRoom(backend, 4 * K * columns); // the multiplier's packed copy, which it does not check
+    for (let entry = 0; entry < pairs.length; entry++) {
+      const [i, j] = pairs[entry];
+      const left = byColumns ? viewsB.at(j) : viewsA.at(i);
+      const right = byColumns ? viewsA.at(i) : viewsB.at(j);
+      multiply(backend.wasm, left, right, results.at(entry), rows, K, columns);
+      results.flush(entry);
+    }
   } finally {
-    for (const thing of owned) thing.dispose();
+    for (const views of held) views.dispose();
   }
 }
 
 const shapeScratch = new WeakMap<WasmModule, number>();
-/** The compiled code reads the shapes [1, rows, K] and [1, K, columns] from the heap: six words that are written anew each time. */
+
+/**
+ * The compiled code reads the shapes [1, rows, K] and [1, K, columns] from the heap: six words,
+ * written anew each time.
+ */
 function multiply(
   wasm: WasmModule,
   left: number,

@@ -1,11 +1,14 @@
 /**
- * Flipping a matrix: rows become columns.
+ * Transposing one matrix: rows become columns.
  *
- * Rows are neighbours in memory, columns are far apart, so either the reads or the writes jump. Taken four by four, each
- * jump fetches numbers that the next three steps need too: 7 GB/s, where the compiled kernel reaches 1 to 2.
+ * Numbers of a row are neighbours in memory, numbers of a column are far apart, so either the reads
+ * or the writes jump. In blocks of 4 × 4, each jump loads numbers that the next three steps need
+ * too: 7 GB/s, where the compiled kernel reaches 1 to 2.
  */
 
-/** to[toAt + c·rows + r] = from[fromAt + r·columns + c]. The two stretches must not overlap. */
+/**
+ * to[toAt + c·rows + r] = from[fromAt + r·columns + c]. The two ranges must not overlap.
+ */
 export function flip(
   to: Uint32Array,
   toAt: number,
@@ -45,7 +48,7 @@ export function flip(
       to[d + 3] = from[s + 3 * columns];
     }
   }
-  // What fours leave over: the last columns of the whole rows, then the last rows.
+  // Outside the whole blocks: the last columns of the whole rows, then the last rows.
   for (let c = wholeColumns; c < columns; c++)
     for (let r = 0; r < wholeRows; r++) to[toAt + c * rows + r] = from[fromAt + r * columns + c];
   for (let r = wholeRows; r < rows; r++)

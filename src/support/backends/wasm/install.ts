@@ -1,30 +1,31 @@
-/** All cures of the wasm engine, in one list: what is slow or wrong in TensorFlow.js 4.22, and the file that says why. */
+/** All patches of the wasm engine. Each file says what is slow or wrong in TensorFlow.js 4.22. */
 import * as tf from '@tensorflow/tfjs';
 import { countAxisFromFront } from '../patches/cumsum-axis';
 import { type Kernel, replaceKernel } from '../patches/replace-kernel';
+import { unsortedSegmentSum } from '../patches/unsorted-segment-sum';
 import type { WasmBackend } from './backend';
 import { fastBatchMatMul } from './batch-mat-mul';
-import { rowGather, unsortedSegmentSum } from './gather';
+import { fastGather } from './gather';
 import { guardMemory } from './heap-limit';
-import { runConcat, runStack, runTile } from './join';
-import { leanSlice, leanSplit } from './slice';
+import { fastConcat, fastStack, fastTile } from './join';
+import { fastSlice, fastSplit } from './slice';
 import { fastTranspose } from './transpose';
 
-const cures: Record<string, (stock: Kernel) => Kernel> = {
+const patches: Record<string, (upstream: Kernel) => Kernel> = {
   BatchMatMul: fastBatchMatMul,
   Cumsum: countAxisFromFront,
   Transpose: fastTranspose,
-  Slice: leanSlice,
-  SplitV: leanSplit,
-  GatherV2: rowGather,
+  Slice: fastSlice,
+  SplitV: fastSplit,
+  GatherV2: fastGather,
   UnsortedSegmentSum: unsortedSegmentSum,
-  Concat: runConcat,
-  Pack: runStack,
-  Tile: runTile,
+  Concat: fastConcat,
+  Pack: fastStack,
+  Tile: fastTile,
 };
 
 /** Call when wasm is the current engine; a second call changes nothing. */
-export function installWasmCures(): void {
+export function installWasmPatches(): void {
   guardMemory(tf.backend() as unknown as WasmBackend);
-  for (const name in cures) replaceKernel('wasm', name, cures[name]);
+  for (const name in patches) replaceKernel('wasm', name, patches[name]);
 }

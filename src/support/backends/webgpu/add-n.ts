@@ -1,28 +1,31 @@
 /**
- * Sums of many tensors on a graphics card: a few at a time.
+ * Sums of many tensors on a graphics card: seven at a time.
  *
- * Stock hands all of them to one program, each in a buffer of its own. A card promises eight buffers per program and no
- * more; the length of a gradient, a sum over every weight of a model, wants dozens, and comes back as 0.
+ * Upstream passes all of them to one program, each in a buffer of its own. WebGPU guarantees eight
+ * buffers per program and no more; the norm of a gradient, a sum over every weight of a model,
+ * needs dozens, and upstream returns 0.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Kernel } from '../patches/replace-kernel';
 
-/** Eight, less the one that takes the sum. */
-const AT_ONCE = 7;
+/** Eight buffers, less the one for the sum. */
+const GROUP_SIZE = 7;
 
 export const addInGroups =
-  (stock: Kernel): Kernel =>
+  (upstream: Kernel): Kernel =>
   (call) => {
     const tensors = call.inputs as unknown as tf.Tensor[];
-    if (tensors.length <= AT_ONCE) return stock(call);
+    if (tensors.length <= GROUP_SIZE) return upstream(call);
     return tf.tidy(() => {
-      let left = [...tensors];
-      while (left.length > 1) {
-        const groups = Array.from({ length: Math.ceil(left.length / AT_ONCE) }, (_, i) =>
-          left.slice(i * AT_ONCE, (i + 1) * AT_ONCE),
-        );
-        left = groups.map((group) => (group.length === 1 ? group[0] : tf.addN(group)));
+      let remaining = [...tensors];
+      while (remaining.length > 1) {
+        const sums: tf.Tensor[] = [];
+        for (let start = 0; start < remaining.length; start += GROUP_SIZE) {
+          const group = remaining.slice(start, start + GROUP_SIZE);
+          sums.push(group.length === 1 ? group[0] : tf.addN(group));
+        }
+        remaining = sums;
       }
-      return left[0];
+      return remaining[0];
     });
   };

@@ -1,17 +1,17 @@
-/** The parts of the TensorFlow.js WebGPU backend (4.22.0) that the cures in this folder touch. Private as types there. */
+/** The private parts of the TensorFlow.js WebGPU backend (4.22.0) that these patches touch. */
 import type * as tf from '@tensorflow/tfjs';
 import type { GpuBuffer, GpuDevice } from './dawn';
 
-interface Held {
+interface HeldData {
   dtype: tf.DataType;
-  /** The numbers on this side, if they were never sent or have been read back. */
+  /** The numbers in this process, if they were never uploaded or have been read back. */
   values: tf.backend_util.BackendValues | null;
   resource?: GpuBuffer | null;
 }
 
 export interface WebgpuBackend {
   readonly device: GpuDevice;
-  readonly tensorMap: { get(dataId: object): Held };
+  readonly tensorMap: { get(dataId: object): HeldData };
   readonly bufferManager: {
     acquireBuffer(size: number, usage: number): GpuBuffer;
     releaseBuffer(buffer: GpuBuffer): void;
@@ -34,5 +34,5 @@ export interface WebgpuBackend {
   ): tf.backend_util.BackendValues;
   readSync(dataId: object): tf.backend_util.BackendValues;
   read(dataId: object): Promise<tf.backend_util.BackendValues>;
-  runWebGPUProgram(...given: unknown[]): tf.TensorInfo;
+  runWebGPUProgram(...args: unknown[]): tf.TensorInfo;
 }

@@ -1,13 +1,15 @@
 /**
- * Dawn: the WebGPU of Chromium, built for Node. It gives a Node process what a browser page has, `navigator.gpu`.
+ * Dawn: the WebGPU of Chromium, built for Node. It gives a Node process `navigator.gpu`, as a
+ * browser page has it.
  *
- * The compiled part is loaded directly. The package's own entry is an ECMAScript module, which Node 20 cannot `require`, and
- * the notebook kernel turns every import into one; and it adds nothing that is needed here.
+ * The compiled part is loaded directly. The package's own entry is an ECMAScript module, which Node
+ * 20 cannot `require`, and the notebook kernel turns every import into a `require`; and it adds
+ * nothing that is needed here.
  */
 import { watchTicks } from './event-loop';
-import { DAWN, requireOptional } from './packages';
+import { DAWN, requireWebgpuPackage } from './packages';
 
-/** The few parts of WebGPU that this folder touches; the standard has them all. */
+/** The few parts of WebGPU that this folder uses; the standard has them all. */
 export interface GpuBuffer {
   readonly size: number;
   readonly mapState: 'unmapped' | 'pending' | 'mapped';
@@ -35,39 +37,35 @@ interface Dawn {
   globals: Record<string, unknown>;
 }
 
-/** `navigator.gpu`, made if this Node has none. @throws Error if Dawn is not installed, or does not load here. */
+/**
+ * `navigator.gpu`, made if this Node has none.
+ * @throws Error if Dawn is not installed, or does not load here.
+ */
 export function findGpu(): Gpu {
-  const scope = globalThis as unknown as { navigator?: { gpu?: Gpu } };
-  if (scope.navigator?.gpu) return scope.navigator.gpu;
-  const platform =
-    process.platform === 'darwin' ? 'darwin-universal' : `${process.platform}-${process.arch}`;
-  watchTicks(); // before Dawn's first one
-  const dawn = requireOptional(`${DAWN.name}/dist/${platform}/dawn.node`, {
-    name: DAWN.name,
-  }) as Dawn;
+  const globals = globalThis as unknown as { navigator?: { gpu?: Gpu } };
+  if (globals.navigator?.gpu) return globals.navigator.gpu;
+  const { platform, arch } = process;
+  const build = platform === 'darwin' ? 'darwin-universal' : `${platform}-${arch}`;
+  watchTicks(); // before Dawn schedules its first one
+  const file = `${DAWN.name}/dist/${build}/dawn.node`;
+  const dawn = requireWebgpuPackage(file, { name: DAWN.name }) as Dawn;
   Object.assign(globalThis, dawn.globals);
   // Node's own navigator (21 and later) is read-only, but takes new properties; Node 20 has none.
-  if (!scope.navigator)
-    Object.defineProperty(globalThis, 'navigator', {
-      value: {},
-      configurable: true,
-      writable: true,
-    });
+  if (!globals.navigator) {
+    const empty = { value: {}, configurable: true, writable: true };
+    Object.defineProperty(globalThis, 'navigator', empty);
+  }
   const gpu = dawn.create([]);
-  Object.defineProperty(scope.navigator, 'gpu', { value: gpu, configurable: true });
+  Object.defineProperty(globals.navigator, 'gpu', { value: gpu, configurable: true });
   return gpu;
 }
 
-/** What to call it, and whether it is a program that plays a graphics card (SwiftShader, llvmpipe) and not one. */
+/** Its name, and whether it is a program that emulates a graphics card (SwiftShader, llvmpipe). */
 export function describeAdapter({ info }: GpuAdapter): { device: string; isSoftware: boolean } {
-  const said = [info.device, info.description]
-    .map((text) => text.trim().replace(/-+$/, ''))
+  const names = [info.device, info.description]
+    .map((name) => name.trim().replace(/-+$/, ''))
     .filter(Boolean);
-  const device = said.join(', ') || info.vendor || 'graphics card';
-  return {
-    device,
-    isSoftware: /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(
-      `${device} ${info.architecture}`,
-    ),
-  };
+  const device = names.join(', ') || info.vendor || 'graphics card';
+  const software = /swiftshader|llvmpipe|lavapipe|software|basic render/i;
+  return { device, isSoftware: software.test(`${device} ${info.architecture}`) };
 }

@@ -1,27 +1,32 @@
 /**
- * Waiting for a graphics card without letting go of the thread.
+ * Waiting for a graphics card without returning to the event loop.
  *
- * WebGPU answers by promise only: whoever wants a number must return to the event loop first. A textbook's loops want
- * `x.dataSync()`, and so does everything inside `tf.tidy`. In a browser the backend draws the numbers on a canvas and reads
- * the picture back; Node has no canvas, and the stock `dataSync` throws.
+ * WebGPU answers by promise only: a program must return to the event loop before it can have a
+ * number. The loops of a textbook need `x.dataSync()`, and so does everything inside `tf.tidy`. In
+ * a browser the backend draws the numbers on a canvas and reads the image back; Node has no canvas,
+ * and upstream's `dataSync` throws.
  *
- * But look at how Dawn itself learns that the card is done: after each call that leaves something open it hands
- * `setImmediate` a small native function, the tick, which asks the driver, settles what is settled, and comes again while
- * anything is open. So this file stands between Dawn and `setImmediate`, knows the tick that is due, and calls it in a loop
- * until the answer is there. A tick that was run early does nothing when the event loop comes to it.
+ * Dawn itself learns that the card has finished like this: after each call that leaves something
+ * pending it gives `setImmediate` a small native function, the tick, which asks the driver, settles
+ * the promises that are done, and schedules itself again while anything is pending. So this file
+ * wraps `setImmediate`, remembers the tick that is due, and calls it in a loop until the answer is
+ * there. A tick that has already run does nothing when the event loop comes to it.
  */
 
 let due: (() => void) | undefined;
 let waiting = false;
 let scheduleDue: (() => NodeJS.Immediate) | undefined;
 
-/** Dawn's ticks are compiled functions without a name; whoever schedules JavaScript, or a bound function, is left alone. */
+/** Dawn's ticks are native functions without a name; other callbacks are passed on unchanged. */
 const isTick = (f: unknown): f is () => void =>
   typeof f === 'function' &&
   f.name === '' &&
   /\[native code\]/.test(Function.prototype.toString.call(f));
 
-/** Starts watching `setImmediate`. Must come before Dawn is loaded, so that no tick is under way unseen; a second call changes nothing. */
+/**
+ * Starts watching `setImmediate`; a second call changes nothing. Must come before Dawn is loaded,
+ * so that no tick is missed.
+ */
 export function watchTicks(): void {
   if (scheduleDue) return;
   const schedule = globalThis.setImmediate;
@@ -32,15 +37,16 @@ export function watchTicks(): void {
     });
   };
   const watched = (
-    callback: (...given: unknown[]) => void,
-    ...given: unknown[]
+    callback: (...args: unknown[]) => void,
+    ...args: unknown[]
   ): NodeJS.Immediate | undefined => {
-    if (!isTick(callback)) return schedule(callback, ...given);
+    if (!isTick(callback)) return schedule(callback, ...args);
     due = callback;
-    // While we wait, thousands of ticks come and go: only the last one is left to the event loop.
+    // While we wait there are thousands of ticks: only the last one is left to the event loop.
     return waiting ? undefined : scheduleDue?.();
   };
-  Object.defineProperties(watched, Object.getOwnPropertyDescriptors(schedule)); // promisify(setImmediate) keeps working
+  // Copies the properties too, so that promisify(setImmediate) keeps working.
+  Object.defineProperties(watched, Object.getOwnPropertyDescriptors(schedule));
   globalThis.setImmediate = watched as unknown as typeof setImmediate;
 }
 
@@ -51,17 +57,20 @@ function runDue(): void {
 }
 
 const clock = new Int32Array(new SharedArrayBuffer(4));
-/** Short answers come within a few hundred ticks; after those the processor is left to others (a software device needs it). */
-const EAGER_TICKS = 300;
+/**
+ * Short answers come within a few hundred ticks; after those we pause between ticks, because a
+ * software device needs the processor.
+ */
+const TICKS_WITHOUT_PAUSE = 300;
 const PAUSE_MS = 0.05;
 
-/** Runs Dawn's ticks until `done()`. False if it never will be: nothing is open any more. */
+/** Runs Dawn's ticks until `done()`. False if that cannot happen: nothing is pending any more. */
 export function waitFor(done: () => boolean): boolean {
   waiting = true;
   try {
     for (let ticks = 0; !done(); ticks++) {
       if (!due) return false;
-      if (ticks > EAGER_TICKS) Atomics.wait(clock, 0, 0, PAUSE_MS);
+      if (ticks > TICKS_WITHOUT_PAUSE) Atomics.wait(clock, 0, 0, PAUSE_MS);
       runDue();
     }
     return true;

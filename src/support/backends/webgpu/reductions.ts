@@ -1,9 +1,10 @@
 /**
- * What becomes of an axis: `all`, `any`, `argMax`, `argMin` on a graphics card.
+ * Reductions on a graphics card: `all`, `any`, `argMax`, `argMin`.
  *
- * Along any axis but the last, stock's `all` and `any` turn their truth values over with a program written for numbers, which
- * does not compile. The smallest of ones and zeros says whether all are one, the largest whether any is.
- * And the place of the largest number of a vector is one number, not a list of one.
+ * Along any axis but the last, upstream's `all` and `any` transpose their booleans with a program
+ * written for numbers, which does not compile. The smallest of ones and zeros says whether all are
+ * one, the largest whether any is. And upstream returns the place of the largest number of a vector
+ * as a vector of one number, where it should be a scalar.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Kernel } from '../patches/replace-kernel';
@@ -14,7 +15,7 @@ interface Attributes {
 }
 
 const extreme =
-  (of: 'min' | 'max'): ((stock: Kernel) => Kernel) =>
+  (of: 'min' | 'max'): ((upstream: Kernel) => Kernel) =>
   () =>
   (call) => {
     const { x } = call.inputs as unknown as { x: tf.Tensor };
@@ -24,9 +25,10 @@ const extreme =
 export const allAsMin = extreme('min');
 export const anyAsMax = extreme('max');
 
-export const placeInVector =
-  (stock: Kernel): Kernel =>
+export const scalarForVector =
+  (upstream: Kernel): Kernel =>
   (call) => {
-    const place = stock(call) as tf.TensorInfo;
-    return (call.inputs.x as tf.TensorInfo).shape.length === 1 ? { ...place, shape: [] } : place;
+    const { x } = call.inputs as unknown as { x: tf.TensorInfo };
+    const place = upstream(call) as tf.TensorInfo;
+    return x.shape.length === 1 ? { ...place, shape: [] } : place;
   };

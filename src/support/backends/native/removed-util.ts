@@ -1,6 +1,7 @@
 /**
- * Node 23 removed a handful of old questions from its module `util` (util.isNullOrUndefined and its siblings), which the
- * native TensorFlow.js package still asks while computing. They are one-liners: put back before that package loads.
+ * Node 23 removed a few old functions from its module `util` (util.isNullOrUndefined and its
+ * siblings), which the native TensorFlow.js package still calls while computing. Each is one line:
+ * they are put back before that package loads.
  */
 const removed: Record<string, (x: unknown) => boolean> = {
   isNullOrUndefined: (x) => x === null || x === undefined,
@@ -14,7 +15,10 @@ const removed: Record<string, (x: unknown) => boolean> = {
   isObject: (x) => x !== null && typeof x === 'object',
 };
 
-/** Adds what is missing to `util`, the object that `require('util')` gives; what Node still has is left alone. Returns the names added. */
+/**
+ * Adds to `util` (the object that `require('util')` returns) what is missing there; what Node
+ * still has stays as it is. Returns the names added.
+ */
 export async function restoreRemovedUtil(target?: Record<string, unknown>): Promise<string[]> {
   const loaded = (await import('node:util')) as unknown as { default: Record<string, unknown> };
   const util = target ?? loaded.default;
