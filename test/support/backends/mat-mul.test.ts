@@ -145,7 +145,7 @@ describe.each(['wasm', 'cpu'] as const)('a matrix product on %s', (engine) => {
           expect(dA.shape).toEqual(a.shape);
           expect(dB.shape).toEqual(b.shape);
 
-          // The loss is linear in each factor: under a step it changes by exactly Σ gradient ∘ step.
+          // The loss is linear in each factor: a step changes it by exactly Σ gradient ∘ step.
           const expectChange = (gradient: tf.Tensor, step: tf.Tensor, change: tf.Scalar) => {
             const want = change.dataSync()[0];
             const got = gradient.mul(step).sum().dataSync()[0];

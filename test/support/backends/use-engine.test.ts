@@ -80,7 +80,7 @@ describe('useEngine', () => {
 });
 
 describe('withUpstreamKernels', () => {
-  it('removes our kernels while its work runs, and puts them back, also after an error', async () => {
+  it('removes our kernels during its work, and puts them back, also after an error', async () => {
     await useEngine('wasm');
     const current = () => tf.getKernel('BatchMatMul', 'wasm').kernelFunc;
     const ours = current();
