@@ -1,65 +1,61 @@
 /**
  * Gated retention, chunkwise form: parallel inside a chunk, recurrent between chunks.
  *
- *   out = (Q Kᵀ ⊙ D) V        what the chunk sees of itself
- *       + (Q S) ⊙ β           what it sees of everything before
- *   S   ← β_last S + Kᵀ (V ⊙ β_last/β)
+ *   output = (Q Kᵀ ⊙ D) V + (Q S) ⊙ β        this chunk + all earlier chunks
+ *   S      ← β_last S + Kᵀ (V ⊙ β_last / β)  the state after this chunk
  *
- * β is the running product of γ inside the chunk, D[n,m] = β_n/β_m for m ≤ n. Nothing is multiplied out or divided: see
- * `decay.ts`. The products start afresh in every chunk, so the error does not grow with the length of the text.
+ * β_n is the product of γ from the chunk's first token to token n; D[n,m] = β_n / β_m for m ≤ n,
+ * else 0. In float32 β becomes 0 and the quotient NaN: decay.ts adds ln γ instead. The sums start
+ * again in every chunk, so that the error does not grow with the length of the text.
  *
- * Source: YOCO, arXiv 2405.05254, "gated retention, chunkwise" (arXiv eq. 6, NeurIPS eq. 7).
- * Differs from the paper: D is printed transposed there; as printed it does not match the parallel form
- * (`famous-mistakes.ts` shows by how much).
- *
- * Picture: one chunk of N tokens is the parallel form, N chunks of one token are the recurrent form.
+ * One chunk of N tokens is the parallel form; chunks of one token are the recurrent form.
+ * Source: YOCO, arXiv 2405.05254, gated retention, chunkwise (arXiv eq. 6, NeurIPS 7).
+ * Differs from the paper: D is printed transposed there, and as printed the chunkwise form does not
+ * equal the parallel form (pitfalls.ts shows by how much).
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../tensor/shapes';
-import { chunkSizes, cut } from './chunks';
 import { chunkDecay } from './decay';
-import { DEFAULT_CHUNK_SIZE, RETENTION_SHAPES, type RetentionForm } from './types';
+import {
+  DEFAULT_CHUNK_SIZE,
+  type RetentionForm,
+  readRetentionShapes,
+  splitTime,
+} from './retention-form';
 
-/** @throws RangeError if shapes disagree or `chunkSize` is no count. The caller owns the result. */
-export const chunkwiseRetention: RetentionForm = (
-  { q, k, v, logDecay },
-  { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = {},
-) => {
-  const { B, H, N, Dk, Dv } = readShapes('chunkwiseRetention', RETENTION_SHAPES, {
-    q,
-    k,
-    v,
-    logDecay,
-    initialState,
-  });
-  checkCount('chunkwiseRetention', 'N', N, 'tokens');
-  checkCount('chunkwiseRetention', 'chunkSize', chunkSize, 'tokens');
+/** Shapes: see RETENTION_SHAPES. The caller owns the output and the state. */
+export const chunkwiseRetention: RetentionForm = (inputs, options = {}) => {
+  const { B, H, Dk, Dv } = readRetentionShapes('chunkwiseRetention', inputs, options);
+  const { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = options;
+
   return tf.tidy(() => {
-    const sizes = chunkSizes(N, chunkSize);
-    const Qs = cut(q, sizes);
-    const Ks = cut(k, sizes);
-    const Vs = cut(v, sizes);
-    const gates = cut(logDecay, sizes);
-    let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
+    const queries = splitTime(inputs.q, chunkSize); // the last chunk may be shorter
+    const keys = splitTime(inputs.k, chunkSize);
+    const values = splitTime(inputs.v, chunkSize);
+    const logDecays = splitTime(inputs.logDecay, chunkSize);
+
     const outputs: tf.Tensor4D[] = [];
-    sizes.forEach((_, i) => {
-      const Q = Qs[i];
-      const K = Ks[i];
-      const V = Vs[i];
-      // A tidy of its own: the c × c matrices of a chunk go before the next chunk's come.
+    let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
+    for (let i = 0; i < queries.length; i++) {
+      const Q = queries[i]; // [B, H, c, Dk]
+      const K = keys[i]; // [B, H, c, Dk]
+      const V = values[i]; // [B, H, c, Dv]
+      // tidy: the c × c matrices of this chunk are freed before the next chunk makes its own.
       const chunk = tf.tidy(() => {
-        const { D, beta, toEnd, overall } = chunkDecay(gates[i]);
-        const inside = tf.matMul<tf.Tensor4D>(tf.matMul(Q, K, false, true).mul(D), V);
-        const before = tf.matMul(Q, S).mul(beta);
-        const left = tf.matMul(K, V.mul(toEnd), true);
-        return {
-          output: inside.add<tf.Tensor4D>(before),
-          state: S.mul(overall).add<tf.Tensor4D>(left),
-        };
+        const { D, beta, decayToEnd, chunkDecayTotal } = chunkDecay(logDecays[i]);
+
+        const scores = tf.matMul(Q, K, false, true).mul(D); // [B, H, c, c]
+        const fromThisChunk = tf.matMul(scores, V); // [B, H, c, Dv]
+        const fromEarlierChunks = tf.matMul(Q, S).mul(beta); // [B, H, c, Dv]
+        const output: tf.Tensor4D = fromThisChunk.add(fromEarlierChunks);
+
+        const decayedV = V.mul(decayToEnd); // [B, H, c, Dv], as it is at the chunk's end
+        const added = tf.matMul(K, decayedV, true); // [B, H, Dk, Dv]
+        const state: tf.Tensor4D = S.mul(chunkDecayTotal).add(added); // [B, H, Dk, Dv]
+        return { output, state };
       });
       outputs.push(chunk.output);
       S = chunk.state;
-    });
+    }
     return { output: tf.concat(outputs, 2), state: S };
   });
 };

@@ -1,91 +1,104 @@
 /**
- * Decay: how much of the past is left. γ between 0 and 1 multiplies the memory at every token.
+ * Decay: how much of the past is left. At every token the gate γ in [0, 1] multiplies the state.
  *
  *   D[n,m] = γ_{m+1} ⋯ γ_n = exp(Σ_{m < i ≤ n} ln γ_i)   for m ≤ n, else 0
  *
- * Picture a triangle: ones on the diagonal (the newcomer has not faded), and every step to the left or down crosses a gate.
+ * D is a lower triangle with ones on its diagonal; each step down or to the left is one more gate.
  *
- * The paper writes β_n/β_m with β the running product. Never compute that: after some hundred strong gates β is 0 in
- * float32, and 0/0 is NaN (`famous-mistakes.ts` shows it). The usual cure subtracts running sums of logarithms, g_n − g_m.
- * Here every entry is the sum of just the gates it crosses: also finite, and it loses no digits when one gate of −10⁴
- * stands among gates of −0.01, where two large g would cancel. It costs the same c² numbers.
+ * The paper writes β_n / β_m with β the running product. In float32 β is 0 after some hundred
+ * strong gates, and 0/0 is NaN (pitfalls.ts). The usual remedy subtracts running sums of ln γ.
+ * Here every entry is the sum of only the gates between m and n: it is finite too, and it loses no
+ * digits when one ln γ of −10⁴ stands among others of −0.01, where two large sums would cancel.
  *
- * Source: YOCO, "gated retention" (arXiv eqs. 4 to 6, NeurIPS eqs. 5 to 7); RetNet, arXiv 2307.08621, for fixed γ.
+ * Source: YOCO, arXiv 2405.05254, gated retention (arXiv eqs. 4 to 6, NeurIPS 5 to 7); RetNet,
+ * arXiv 2307.08621, for a constant γ.
  */
 import * as tf from '@tensorflow/tfjs';
 import { checkCount } from '../tensor/shapes';
 
-/** The gates of one chunk of c tokens, multiplied up in the four ways in which retention needs them. */
-export interface ChunkDecay {
-  /** D [B,H,c,c]: what of token m is left at token n. */
+/** The gates of one chunk of c tokens, multiplied in the four ways that retention needs. */
+export type ChunkDecay = {
+  /** D [B, H, c, c]: what is left at token n of token m. */
   D: tf.Tensor4D;
-  /** β_n [B,H,c,1]: what of the state before the chunk is left at token n, that token's own gate included. */
+  /** β_n [B, H, c, 1]: what is left at token n of the state before the chunk. */
   beta: tf.Tensor4D;
-  /** β_last/β_m [B,H,c,1]: what of token m is left at the chunk's end. The last row of D, standing. */
-  toEnd: tf.Tensor4D;
-  /** β_last [B,H,1,1]: what of the state before the chunk is left at its end. */
-  overall: tf.Tensor4D;
-}
+  /** β_last / β_m [B, H, c, 1]: what is left of token m at the chunk's end; D's last row. */
+  decayToEnd: tf.Tensor4D;
+  /** β_last [B, H, 1, 1]: what is left of the state before the chunk at the chunk's end. */
+  chunkDecayTotal: tf.Tensor4D;
+};
 
-/** logDecay [B,H,c] → all four. The caller owns them. */
+/** logDecay [B, H, c] → all four. The caller owns them. */
 export function chunkDecay(logDecay: tf.Tensor3D): ChunkDecay {
   const [B, H, c] = logDecay.shape;
-  return tf.tidy(() => ({
-    D: decayMatrix(logDecay),
-    beta: tf.cumsum(logDecay, 2).exp().reshape<tf.Tensor4D>([B, H, c, 1]),
-    toEnd: tf.cumsum(logDecay, 2, true, true).exp().reshape<tf.Tensor4D>([B, H, c, 1]),
-    overall: logDecay.sum(2).exp().reshape<tf.Tensor4D>([B, H, 1, 1]),
-  }));
-}
-
-/** D [B,H,c,c] from logDecay [B,H,c]. The caller owns it. */
-export function decayMatrix(logDecay: tf.Tensor3D): tf.Tensor4D {
-  const [B, H, c] = logDecay.shape;
   return tf.tidy(() => {
-    const triangle = lowerTriangle(c);
-    // Row n keeps the gates up to n; summed from the right, without the entry itself, column m then holds gates m+1 … n.
-    const gatesUpTo = logDecay.reshape<tf.Tensor4D>([B, H, 1, c]).mul<tf.Tensor4D>(triangle);
-    const logD = tf.cumsum<tf.Tensor4D>(gatesUpTo, 3, true, true);
-    // Mask first, exp second: above the diagonal logD is 0, so exp cannot overflow and the gradient of the masked part is
-    // 0 · 1. The second mask turns those ones into zeros.
-    return logD.exp().mul<tf.Tensor4D>(triangle);
+    const logBeta = tf.cumsum(logDecay, 2); // [B, H, c]
+    const logToEnd = tf.cumsum(logDecay, 2, true, true); // [B, H, c], from the right, without m
+    const logTotal = logDecay.sum(2); // [B, H]
+    return {
+      D: decayMatrix(logDecay),
+      beta: logBeta.exp().reshape([B, H, c, 1]),
+      decayToEnd: logToEnd.exp().reshape([B, H, c, 1]),
+      chunkDecayTotal: logTotal.exp().reshape([B, H, 1, 1]),
+    };
   });
 }
 
-/** [c,c]: 1 where column ≤ row. Filled on the host: comparing positions on wasm takes longer than all the rest of D. */
+/** e^-200 is 0 in float32, as e^-∞ is. But −200 · 0 is 0, and −∞ · 0 is NaN. */
+const LOG_OF_ZERO = -200;
+
+/** logDecay [B, H, c] → D [B, H, c, c]. The caller owns it. */
+export function decayMatrix(logDecay: tf.Tensor3D): tf.Tensor4D {
+  const [B, H, c] = logDecay.shape;
+  return tf.tidy(() => {
+    const mask = lowerTriangle(c); // [c, c]
+    const finite = tf.maximum(logDecay, LOG_OF_ZERO).reshape([B, H, 1, c]);
+    const gatesUpToRow = finite.mul(mask); // [B, H, c, c], row n holds gates 0 … n
+    // From the right and without the entry itself: what remains at [n, m] are gates m + 1 … n.
+    const logD = tf.cumsum(gatesUpToRow, 3, true, true); // [B, H, c, c]
+    // Mask before exp: above the diagonal logD is 0, so that exp cannot overflow; it is 1 there,
+    // which the second mask makes 0.
+    return logD.exp().mul(mask);
+  });
+}
+
+/** [c, c]: 1 where column ≤ row. Filled on the host: comparing positions is slow on wasm. */
 export function lowerTriangle(c: number): tf.Tensor2D {
-  const rows = new Float32Array(c * c);
-  for (let n = 0; n < c; n++) rows.fill(1, n * c, n * c + n + 1);
-  return tf.tensor2d(rows, [c, c]);
+  const mask = new Float32Array(c * c);
+  for (let n = 0; n < c; n++) mask.fill(1, n * c, n * c + n + 1);
+  return tf.tensor2d(mask, [c, c]);
 }
 
 /**
- * YOCO's gate, from the input: γ = σ(z)^(1/τ), as ln γ = −softplus(−z)/τ. z of any shape; the caller owns the result.
+ * YOCO's gate γ = σ(z)^(1/τ), as ln γ = −softplus(−z) / τ. gateLogit z of any shape; the caller
+ * owns the result.
  *
- * τ pulls γ towards 1: an undecided gate (z = 0) halves the memory in τ tokens instead of one. ln(σ(z)) would be −∞ for
- * z < −104, where σ(z) is 0 in float32; softplus stays finite. (`tf.logSigmoid` would say the same, but its gradient fails
- * on intermediate results.)
+ * τ moves γ towards 1: with z = 0 half is left after τ tokens instead of one. ln(σ(z)) would be −∞
+ * for z < −104, where σ(z) is 0 in float32; softplus stays finite. (The gradient of `tf.logSigmoid`
+ * fails on intermediate results.)
  */
 export function gateLogDecay<T extends tf.Tensor>(gateLogit: T, temperature: number): T {
   if (!(temperature > 0))
     throw new RangeError(
-      `gateLogDecay: the temperature τ is ${temperature}; give a number above 0 (16 in the official code).`,
+      `gateLogDecay: the temperature τ is ${temperature}; give a number above 0 ` +
+        `(16 in the official code).`,
     );
-  return tf.tidy(() => tf.softplus(gateLogit.neg()).div<T>(-temperature));
+  return tf.tidy(() => tf.softplus(gateLogit.neg()).div(-temperature));
 }
 
-/** RetNet's γ_h = 1 − 2^(−5−h), h = 0, 1, …: each head forgets about half as fast as the one before. */
+/** RetNet's γ_h = 1 − 2^(−5−h), h = 0, 1, …: each head forgets half as fast as the one before. */
 export function retNetGammas(heads: number): number[] {
   checkCount('retNetGammas', 'heads', heads, 'heads');
   return Array.from({ length: heads }, (_, h) => 1 - 2 ** (-5 - h));
 }
 
-/** The same γ at every token: logDecay [B,H,N] from one γ per head. The caller owns it. */
+/** The same γ at every token: one γ per head → logDecay [B, H, N]. The caller owns it. */
 export function fixedLogDecay(gammas: readonly number[], B: number, N: number): tf.Tensor3D {
-  const refused = gammas.find((gamma) => !(gamma > 0 && gamma <= 1));
+  const refused = gammas.find((gamma) => !(gamma >= 0 && gamma <= 1));
   if (refused !== undefined)
     throw new RangeError(
-      `fixedLogDecay: a gamma is ${refused}; give numbers above 0 and at most 1 (1 forgets nothing).`,
+      `fixedLogDecay: a gamma is ${refused}; give numbers from 0 (forgets everything) ` +
+        `to 1 (forgets nothing).`,
     );
   return tf.tidy(() => {
     const perHead = tf.tensor3d(gammas.map(Math.log), [1, gammas.length, 1]);
@@ -93,7 +106,7 @@ export function fixedLogDecay(gammas: readonly number[], B: number, N: number): 
   });
 }
 
-/** Tokens after which half is forgotten, for a constant γ: ln ½ / ln γ. ∞ for γ = 1. */
+/** Tokens after which half is left, for a constant γ: ln ½ / ln γ. ∞ for γ = 1. */
 export function halfLife(gamma: number): number {
   if (!(gamma > 0 && gamma <= 1))
     throw new RangeError(`halfLife: gamma is ${gamma}; give a number above 0 and at most 1.`);

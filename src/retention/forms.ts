@@ -2,25 +2,19 @@
 import { chunkwiseRetention } from './chunkwise';
 import { parallelRetention } from './parallel';
 import { recurrentRetention } from './recurrent';
-import type { RetentionForm } from './types';
+import type { RetentionForm } from './retention-form';
 
-export const forms = {
+export type RetentionFormName = 'parallel' | 'recurrent' | 'chunkwise';
+
+export const forms: Readonly<Record<RetentionFormName, RetentionForm>> = {
   parallel: parallelRetention,
   recurrent: recurrentRetention,
   chunkwise: chunkwiseRetention,
-} as const satisfies Record<string, RetentionForm>;
+};
 
-export type RetentionFormName = keyof typeof forms;
-
-/** The form of that name. @throws RangeError listing the names. */
-export function formNamed<Form>(
-  where: string,
-  named: Record<RetentionFormName, Form>,
-  name: RetentionFormName,
-): Form {
-  if (!Object.hasOwn(named, name))
-    throw new RangeError(
-      `${where}: form is ${JSON.stringify(name)}; allowed: ${Object.keys(named).join(', ')}.`,
-    );
-  return named[name];
+/** @throws RangeError unless `name` is the name of a form. */
+export function checkFormName(where: string, name: string): void {
+  if (Object.hasOwn(forms, name)) return;
+  const allowed = Object.keys(forms).join(', ');
+  throw new RangeError(`${where}: form is ${JSON.stringify(name)}; allowed: ${allowed}.`);
 }

@@ -1,39 +1,40 @@
 /**
- * The gated retention layer: YOCO's self-decoder mixer, from hidden states to hidden states.
+ * The gated retention layer: the mixer of YOCO's self-decoder.
  *
- *   q, k, v, z = x W_Q, x W_K, x W_V, x W_γ        q and k turned by position, k times Dk^-½
- *   γ = σ(z)^(1/τ)                                  what each head forgets, read from the text
- *   Y = norm per head (retention(q, k, v, γ))
- *   out = (swish(x W_G) ⊙ Y) W_O
+ *   Q, K, V, z = x W_Q, x W_K, x W_V, x W_γ   Q and K rotated by position, K times Dk^-½
+ *   γ = σ(z)^(1/τ)                             the decay of each head, computed from the text
+ *   Y = norm of each head of retention(Q, K, V, γ)
+ *   output = (swish(x W_G) ⊙ Y) W_O
  *
- * Two gates, easily confused: γ (one number per head and token) decides what stays in memory, swish(x W_G) (one per
- * feature) decides what of the answer is let through.
+ * There are two gates. γ, one number for each head and token, decides how much of the state is
+ * kept. swish(x W_G), one number for each feature, decides how much of the result is passed on.
  *
- * The norm brings every head to the same loudness, whatever its memory holds. It also makes the factor Dk^-½ vanish, but
- * for eps; no norm has weights here.
+ * The norm gives all heads the same scale, whatever their states hold. It cancels the factor Dk^-½
+ * up to eps. It has no weights.
  *
- * Source: YOCO, arXiv 2405.05254, "multi-head gated retention" (arXiv eq. 7, NeurIPS eq. 8); official `gate_retention.py`.
- * With `decay: 'fixed'` γ is RetNet's constant per head, and there is no W_γ.
+ * Source: YOCO, arXiv 2405.05254, multi-head gated retention (arXiv eq. 7, NeurIPS 8); official
+ * `gate_retention.py`. With `decay: 'fixed'` γ is RetNet's constant of each head, without W_γ.
  */
 import * as tf from '@tensorflow/tfjs';
+import { rotaryFor } from '../layers/fast-rotary';
 import { Linear } from '../layers/linear';
-import type { TokenMixer } from '../layers/mixer';
-import { firstPositions, type Padding } from '../layers/padding';
+import type { Implementation, TokenMixer } from '../layers/mixer';
+import { firstPositions, type PadLengths } from '../layers/padding';
 import { type ParameterScope, xavierUniform } from '../layers/parameters';
 import { rmsNorm } from '../layers/rms-norm';
-import { type RotaryFrequencies, rotary } from '../layers/rotary';
-import { checkCount } from '../tensor/shapes';
+import { type RotaryFrequencies, YOCO_ROTARY } from '../layers/rotary';
+import { swiglu } from '../layers/swiglu';
+import { checkCount, readShapes } from '../tensor/shapes';
 import { fixedLogDecay, gateLogDecay, retNetGammas } from './decay';
-import { formNamed, forms, type RetentionFormName } from './forms';
-import { checkPiece, joinHeads, splitHeads } from './heads';
-import { withoutTrace } from './mask-padding';
+import { checkFormName, forms, type RetentionFormName } from './forms';
+import { DEFAULT_CHUNK_SIZE, type RetentionInputs, type RetentionResult } from './retention-form';
 import { RetentionState } from './retention-state';
-import { DEFAULT_CHUNK_SIZE } from './types';
 
 export interface GatedRetentionOptions {
   dim: number;
-  /** Each dim / heads wide, for keys and values alike. */
   heads: number;
+  /** Width of the values of all heads together; as wide as the keys in YOCO: `dim`. */
+  valueDim?: number;
   /** `gated`: γ from the input (YOCO). `fixed`: one constant per head (RetNet). */
   decay?: 'gated' | 'fixed';
   /** τ; only the gated decay has one. */
@@ -43,43 +44,24 @@ export interface GatedRetentionOptions {
   ropeTheta?: number;
   rotaryFrequencies?: RotaryFrequencies;
   normEps?: number;
-  /** Which of the three equal forms computes a piece of several tokens. One token takes the recurrent form. */
+  /** The form that computes several tokens. A single token takes the recurrent form. */
   form?: RetentionFormName;
   chunkSize?: number;
+  implementation?: Implementation;
 }
 
-/** Everything between x and out, by name: what a lesson draws and a test compares. */
-export interface GatedRetentionSteps {
-  /** [B,H,N,Dk], turned; k before its scale. */
-  rotatedQ: tf.Tensor4D;
-  rotatedK: tf.Tensor4D;
-  /** [B,H,N,Dv] */
-  v: tf.Tensor4D;
-  /** ln γ [B,H,N]: exp of it is what each head keeps at each token. */
-  logDecay: tf.Tensor3D;
-  /** [B,H,N,Dv], before the norm. */
-  retention: tf.Tensor4D;
-  /** [B,N,dim], each head normed, heads side by side. */
-  normed: tf.Tensor3D;
-  /** x W_G [B,N,dim], before swish. */
-  outputGate: tf.Tensor3D;
-  /** swish(outputGate) ⊙ normed [B,N,dim] */
-  gated: tf.Tensor3D;
-  /** [B,N,dim] */
-  out: tf.Tensor3D;
-}
-
-const inner = xavierUniform(2 ** -2.5);
-const defaults = {
-  decay: 'gated',
-  gateTemperature: 16,
-  keyScale: true,
-  ropeTheta: 10_000,
-  rotaryFrequencies: 'end-point',
-  normEps: 1e-5,
-  form: 'chunkwise',
-  chunkSize: DEFAULT_CHUNK_SIZE,
-} as const;
+/** What the layer computes on the way from x to out. */
+export type GatedRetentionIntermediates = {
+  rotatedQ: tf.Tensor4D; // [B, H, N, Dk]
+  rotatedK: tf.Tensor4D; // [B, H, N, Dk], before its scale
+  v: tf.Tensor4D; // [B, H, N, Dv]
+  logDecay: tf.Tensor3D; // [B, H, N], ln γ
+  retention: tf.Tensor4D; // [B, H, N, Dv], before the norm
+  normed: tf.Tensor3D; // [B, N, H · Dv], the normed heads side by side
+  outputGate: tf.Tensor3D; // [B, N, H · Dv], x W_G before swish
+  gated: tf.Tensor3D; // [B, N, H · Dv], swish(outputGate) ⊙ normed
+  out: tf.Tensor3D; // [B, N, dim]
+};
 
 export class GatedRetention implements TokenMixer<RetentionState> {
   readonly options: Required<GatedRetentionOptions>;
@@ -87,78 +69,136 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   private readonly k: Linear;
   private readonly v: Linear;
   private readonly g: Linear;
-  /** W_γ; none if the decay is fixed. */
-  private readonly gt?: Linear;
+  private readonly gt?: Linear; // W_γ; absent if the decay is fixed
   private readonly out: Linear;
 
-  /** @throws RangeError if `heads` does not divide `dim` or an option is no number of its kind. */
+  /** @throws RangeError if `heads` does not divide `dim` into even parts, or for a wrong option. */
   constructor(scope: ParameterScope, options: GatedRetentionOptions) {
-    this.options = { ...defaults, ...options };
-    const { dim, heads, decay, form, chunkSize } = this.options;
-    formNamed('GatedRetention', forms, form);
-    checkCount('GatedRetention', 'heads', heads, 'heads');
-    checkCount('GatedRetention', 'chunkSize', chunkSize, 'tokens');
-    if (!Number.isInteger(dim / heads) || (dim / heads) % 2 !== 0)
+    this.options = {
+      valueDim: options.dim,
+      decay: 'gated',
+      gateTemperature: 16,
+      keyScale: true,
+      ropeTheta: YOCO_ROTARY.theta,
+      rotaryFrequencies: YOCO_ROTARY.frequencies,
+      normEps: 1e-5,
+      form: 'chunkwise',
+      chunkSize: DEFAULT_CHUNK_SIZE,
+      implementation: 'fast',
+      ...options,
+    };
+    const { dim, heads, valueDim, decay, form, chunkSize } = this.options;
+    const where = this.constructor.name;
+    checkFormName(where, form);
+    checkCount(where, 'heads', heads, 'heads');
+    checkCount(where, 'chunkSize', chunkSize, 'tokens');
+    const evenKeys = dim >= 2 && (dim / heads) % 2 === 0;
+    if (!evenKeys || !(valueDim >= 1 && valueDim % heads === 0))
       throw new RangeError(
-        `GatedRetention: dim is ${dim} and heads is ${heads}; each head needs a whole, even number of features (rotary positions turn pairs).`,
+        `${where}: dim is ${dim}, valueDim is ${valueDim} and heads is ${heads}; each head ` +
+          `needs a whole number of features, for keys an even one (rotary rotates pairs).`,
       );
-    this.q = new Linear(scope.within('q_proj'), dim, dim, inner);
-    this.k = new Linear(scope.within('k_proj'), dim, dim, inner);
-    this.v = new Linear(scope.within('v_proj'), dim, dim, inner);
-    this.g = new Linear(scope.within('g_proj'), dim, dim, inner);
-    if (decay === 'gated') this.gt = new Linear(scope.within('gt_proj'), dim, heads, inner);
-    this.out = new Linear(scope.within('out_proj'), dim, dim, xavierUniform(2 ** -1));
+    const init = xavierUniform(2 ** -2.5);
+    this.q = new Linear(scope.within('q_proj'), dim, dim, init);
+    this.k = new Linear(scope.within('k_proj'), dim, dim, init);
+    this.v = new Linear(scope.within('v_proj'), dim, valueDim, init);
+    this.g = new Linear(scope.within('g_proj'), dim, valueDim, init);
+    if (decay === 'gated') this.gt = new Linear(scope.within('gt_proj'), dim, heads, init);
+    this.out = new Linear(scope.within('out_proj'), valueDim, dim, xavierUniform(2 ** -1));
   }
 
-  newMemory(batch: number): RetentionState {
-    const { dim, heads } = this.options;
-    return new RetentionState({ batch, heads, keyDim: dim / heads, valueDim: dim / heads });
+  newCache(batch: number): RetentionState {
+    const { dim, heads, valueDim } = this.options;
+    return new RetentionState({ batch, heads, keyDim: dim / heads, valueDim: valueDim / heads });
   }
 
-  /** x [B,N,dim], already normed → [B,N,dim]. The caller owns it; the memory, if given, has moved on by N tokens. */
-  mix(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): tf.Tensor3D {
-    return tf.tidy(() => this.compute(x, memory, padding).out);
+  /** x [B, N, dim], already normed → [B, N, dim]. @throws RangeError if a shape differs. */
+  forward(x: tf.Tensor3D, cache?: RetentionState, padLengths?: PadLengths): tf.Tensor3D {
+    return tf.tidy(() => this.forwardWithIntermediates(x, cache, padLengths).out);
   }
 
-  /** The same, with every step on the way. The caller owns them all. */
-  explain(x: tf.Tensor3D, memory?: RetentionState): GatedRetentionSteps {
-    return tf.tidy(() => ({ ...this.compute(x, memory) }));
+  /** The same, with all that is computed on the way. The caller owns all of it. */
+  forwardWithIntermediates(
+    x: tf.Tensor3D,
+    cache?: RetentionState,
+    padLengths?: PadLengths,
+  ): GatedRetentionIntermediates {
+    const { dim, heads, ropeTheta, rotaryFrequencies, implementation } = this.options;
+    const spec = { x: 'B N dim', cache: 'B H Dk Dv' } as const;
+    const { B, N } = readShapes(this.constructor.name, spec, { x, cache: cache?.state });
+    checkCount(this.constructor.name, 'N', N, 'tokens');
+    const start = firstPositions(cache?.lengths ?? new Array<number>(B).fill(0), padLengths);
+    const rotary = rotaryFor(implementation);
+    const rotaryOptions = { ...YOCO_ROTARY, frequencies: rotaryFrequencies, theta: ropeTheta };
+
+    return tf.tidy(() => {
+      const q = splitHeads(this.q.forward(x), heads); // [B, N, H, Dk]
+      const k = splitHeads(this.k.forward(x), heads); // [B, N, H, Dk]
+      const rotatedQ = swapHeadsAndTime(rotary(q, start, rotaryOptions)); // [B, H, N, Dk]
+      const rotatedK = swapHeadsAndTime(rotary(k, start, rotaryOptions)); // [B, H, N, Dk]
+      const v = swapHeadsAndTime(splitHeads(this.v.forward(x), heads)); // [B, H, N, Dv]
+      const logDecay = this.logDecay(x); // [B, H, N]
+
+      const keyScale = this.options.keyScale ? (dim / heads) ** -0.5 : 1;
+      const scaledK: tf.Tensor4D = rotatedK.mul(keyScale); // [B, H, N, Dk]
+      let inputs: RetentionInputs = { q: rotatedQ, k: scaledK, v, logDecay };
+      if (padLengths) inputs = maskPadding(inputs, padLengths);
+      const result = this.retain(inputs, cache);
+
+      const retention = result.output; // [B, H, N, Dv]
+      const normed = joinHeads(rmsNorm(retention, this.options.normEps)); // [B, N, H · Dv]
+      const outputGate = this.g.forward(x); // [B, N, H · Dv]
+      const gated = swiglu(outputGate, normed); // [B, N, H · Dv]
+      const out = this.out.forward(gated); // [B, N, dim]
+      cache?.advance(result.state, N, padLengths);
+      return { rotatedQ, rotatedK, v, logDecay, retention, normed, outputGate, gated, out };
+    });
   }
 
-  private compute(x: tf.Tensor3D, memory?: RetentionState, padding?: Padding): GatedRetentionSteps {
-    const { dim, heads, keyScale, ropeTheta, rotaryFrequencies, normEps, form, chunkSize } =
-      this.options;
-    const { B, N } = checkPiece('GatedRetention', x, dim, memory);
-    const start = firstPositions(memory?.lengths ?? new Array<number>(B).fill(0), padding);
-    const turn = (y: tf.Tensor4D) =>
-      rotary(y, start, { style: 'interleaved', frequencies: rotaryFrequencies, theta: ropeTheta });
-
-    const rotatedQ = splitHeads(this.q.apply(x), heads, turn);
-    const rotatedK = splitHeads(this.k.apply(x), heads, turn);
-    const v = splitHeads(this.v.apply(x), heads);
-    const logDecay = this.logDecay(x);
-
-    const retain = N === 1 ? forms.recurrent : forms[form];
-    const k = keyScale ? rotatedK.mul<tf.Tensor4D>((dim / heads) ** -0.5) : rotatedK;
-    const { output: retention, state } = retain(
-      withoutTrace({ q: rotatedQ, k, v, logDecay }, padding),
-      { initialState: memory?.state, chunkSize },
-    );
-
-    const normed = joinHeads(rmsNorm(retention, normEps));
-    const outputGate = this.g.apply(x);
-    const gated = outputGate.mul(outputGate.sigmoid()).mul<tf.Tensor3D>(normed);
-    const out = this.out.apply(gated);
-    memory?.advance(state, N, padding);
-    return { rotatedQ, rotatedK, v, logDecay, retention, normed, outputGate, gated, out };
+  /** The retention of all heads; RetNet's layer replaces it. */
+  protected retain(inputs: RetentionInputs, cache?: RetentionState): RetentionResult {
+    const { form, chunkSize } = this.options;
+    const chosen = inputs.q.shape[2] === 1 ? forms.recurrent : forms[form];
+    return chosen(inputs, { initialState: cache?.state, chunkSize });
   }
 
-  /** [B,N,dim] → ln γ [B,H,N]. */
+  /** x [B, N, dim] → ln γ [B, H, N]. */
   private logDecay(x: tf.Tensor3D): tf.Tensor3D {
     const [B, N] = x.shape;
     if (!this.gt) return fixedLogDecay(retNetGammas(this.options.heads), B, N);
-    return gateLogDecay(this.gt.apply(x), this.options.gateTemperature).transpose<tf.Tensor3D>([
-      0, 2, 1,
-    ]);
+    const logDecay = gateLogDecay(this.gt.forward(x), this.options.gateTemperature); // [B, N, H]
+    return logDecay.transpose([0, 2, 1]);
   }
+}
+
+/** [B, N, H · D] → [B, N, H, D]: head h owns features h · D … (h + 1) · D − 1. */
+const splitHeads = (x: tf.Tensor3D, heads: number): tf.Tensor4D =>
+  x.reshape([x.shape[0], x.shape[1], heads, x.shape[2] / heads]);
+
+/** [B, N, H, D] → [B, H, N, D], and back. */
+const swapHeadsAndTime = (x: tf.Tensor4D): tf.Tensor4D => x.transpose([0, 2, 1, 3]);
+
+/** [B, H, N, D] → [B, N, H · D]. */
+const joinHeads = (x: tf.Tensor4D): tf.Tensor3D =>
+  swapHeadsAndTime(x).reshape([x.shape[0], x.shape[2], x.shape[1] * x.shape[3]]);
+
+/**
+ * The inputs with k = 0 and ln γ = 0 at padded positions, so that they leave the state as it was:
+ * S_n = γ_n S_{n−1} + K_nᵀ V_n becomes S_n = S_{n−1}. The caller owns the new tensors.
+ *
+ * Both are needed. With zero keys alone the padding would still decay the state: not visible in a
+ * first prompt, where the state is zero, but wrong in every later turn. The official code masks
+ * both too, when it pads to a multiple of the chunk.
+ */
+export function maskPadding(inputs: RetentionInputs, padLengths: PadLengths): RetentionInputs {
+  const [B, , N] = inputs.k.shape;
+  const isToken = new Uint8Array(B * N);
+  for (let row = 0; row < B; row++) isToken.fill(1, row * N + padLengths[row], (row + 1) * N);
+  return tf.tidy(() => {
+    const mask = tf.tensor3d(isToken, [B, 1, N], 'bool');
+    const k: tf.Tensor4D = inputs.k.mul(mask.reshape([B, 1, N, 1]).cast('float32'));
+    // where, not a product: −∞ · 0 is NaN.
+    const logDecay: tf.Tensor3D = tf.where(mask, inputs.logDecay, 0);
+    return { ...inputs, k, logDecay };
+  });
 }

@@ -1,14 +1,12 @@
-/** Retention, in reading order: the formula, decay, three equal forms, the memory, the layers, the mistakes. */
-// biome-ignore-all assist/source/organizeImports: the order is that of the lesson, not of the alphabet
+/** Retention, in reading order. */
+// biome-ignore-all assist/source/organizeImports: the order is the reader's.
 export * from './definition';
-export * from './types';
+export * from './retention-form';
 export * from './decay';
 export * from './parallel';
 export * from './recurrent';
-export * from './chunks';
 export * from './chunkwise';
-export * from './forms';
+export { forms, type RetentionFormName } from './forms';
 export * from './retention-state';
-export * from './mask-padding';
 export * from './gated-retention';
 export * from './pitfalls';

@@ -1,42 +1,37 @@
 /**
- * Gated retention, parallel form: all tokens at once, as attention does it, with decay in the place of softmax.
+ * Gated retention, parallel form: all tokens at once, as attention does, with decay for softmax.
  *
- *   out = (Q Kᵀ ⊙ D) V
+ *   output = (Q Kᵀ ⊙ D) V
  *
- * D[n,m] = γ_{m+1} ⋯ γ_n for m ≤ n, else 0: causal mask and decay in one matrix. There is no activation between Q Kᵀ and
- * V, and that is why two other forms exist: without it the product can be summed in any order.
+ * D[n,m] = γ_{m+1} ⋯ γ_n for m ≤ n, else 0: causal mask and decay in one matrix. Since no softmax
+ * stands between Q Kᵀ and V, the product can be summed in another order: the two other forms do so.
+ * It needs N² numbers, so it suits short texts.
  *
- * Costs N² numbers, so it suits training on short pieces and the eye; the chunkwise form takes the rest.
- *
- * Source: YOCO, arXiv 2405.05254, "gated retention, parallel" (arXiv eq. 4, NeurIPS eq. 5). The paper starts from nothing;
- * the carried state and the state that is left are the chunkwise form's, with everything in one chunk.
+ * Source: YOCO, arXiv 2405.05254, gated retention, parallel (arXiv eq. 4, NeurIPS 5).
+ * Differs from the paper: there is no state in its formula; here the state before the first token
+ * and the one after the last are those of the chunkwise form with a single chunk.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../tensor/shapes';
 import { chunkDecay } from './decay';
-import { RETENTION_SHAPES, type RetentionForm } from './types';
+import { type RetentionForm, readRetentionShapes } from './retention-form';
 
-/** @throws RangeError if shapes disagree. The caller owns the result. */
-export const parallelRetention: RetentionForm = (
-  { q: Q, k: K, v: V, logDecay },
-  { initialState } = {},
-) => {
-  const { N } = readShapes('parallelRetention', RETENTION_SHAPES, {
-    q: Q,
-    k: K,
-    v: V,
-    logDecay,
-    initialState,
-  });
-  checkCount('parallelRetention', 'N', N, 'tokens');
+/** Shapes: see RETENTION_SHAPES. The caller owns the output and the state. */
+export const parallelRetention: RetentionForm = (inputs, options = {}) => {
+  readRetentionShapes('parallelRetention', inputs, options);
+  const { q: Q, k: K, v: V, logDecay } = inputs;
+  const S = options.initialState; // [B, H, Dk, Dv]
+
   return tf.tidy(() => {
-    const { D, beta, toEnd, overall } = chunkDecay(logDecay);
-    const output = tf.matMul<tf.Tensor4D>(tf.matMul(Q, K, false, true).mul(D), V);
-    const state = tf.matMul<tf.Tensor4D>(K, V.mul(toEnd), true);
-    if (!initialState) return { output, state };
-    return {
-      output: output.add<tf.Tensor4D>(tf.matMul(Q, initialState).mul(beta)),
-      state: state.add<tf.Tensor4D>(initialState.mul(overall)),
-    };
+    const { D, beta, decayToEnd, chunkDecayTotal } = chunkDecay(logDecay);
+
+    const scores = tf.matMul(Q, K, false, true).mul(D); // [B, H, N, N]
+    let output: tf.Tensor4D = tf.matMul(scores, V); // [B, H, N, Dv]
+    const decayedV = V.mul(decayToEnd); // [B, H, N, Dv]
+    let state: tf.Tensor4D = tf.matMul(K, decayedV, true); // [B, H, Dk, Dv]
+    if (S) {
+      output = output.add(tf.matMul(Q, S).mul(beta));
+      state = state.add(S.mul(chunkDecayTotal));
+    }
+    return { output, state };
   });
 };

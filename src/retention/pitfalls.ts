@@ -1,99 +1,62 @@
 /**
- * Retention done wrong, on purpose: the mistakes that papers, blogs and first attempts make, each under its honest name.
- * Lessons run them beside the right form, tests prove that they are noticed.
+ * Retention computed wrongly on purpose: mistakes from papers and first attempts, each under its
+ * name. Lessons run them beside the right form, and tests prove that they are noticed.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../tensor/shapes';
-import { chunkSizes, cut } from './chunks';
 import { chunkDecay, lowerTriangle } from './decay';
-import { DEFAULT_CHUNK_SIZE, RETENTION_SHAPES, type RetentionForm } from './types';
+import {
+  DEFAULT_CHUNK_SIZE,
+  type RetentionForm,
+  readRetentionShapes,
+  splitTime,
+} from './retention-form';
 
 /**
- * The decay matrix as β_n / β_m, from running products: the formula read literally. D [B,H,c,c].
+ * The decay matrix [B, H, c, c] as β_n / β_m from running products: the formula read literally.
  *
- * Wrong because β leaves float32's range: gates of 0.6 over 256 tokens multiply to 10^-57, which is 0, and 0/0 is NaN.
- * The quotient itself was harmless all along. `decayMatrix` adds logarithms instead.
+ * Wrong because β leaves the range of float32: gates of 0.6 over 256 tokens multiply to 10^-57,
+ * which is 0, and 0/0 is NaN. The quotient itself is harmless. `decayMatrix` adds logarithms.
  */
-export function dividingProducts(logDecay: tf.Tensor3D): tf.Tensor4D {
+export function decayByDivision(logDecay: tf.Tensor3D): tf.Tensor4D {
   const [B, H, c] = logDecay.shape;
   return tf.tidy(() => {
-    const gamma = logDecay.exp();
-    const beta = tf.cumprod(gamma, 2);
-    const ratio = beta.reshape([B, H, c, 1]).div(beta.reshape([B, H, 1, c]));
-    return ratio.mul<tf.Tensor4D>(lowerTriangle(c)); // NaN · 0 is NaN too, so the mask saves nothing
+    const beta = tf.cumprod(logDecay.exp(), 2); // [B, H, c]
+    const ratio = beta.reshape([B, H, c, 1]).div(beta.reshape([B, H, 1, c])); // [B, H, c, c]
+    return ratio.mul(lowerTriangle(c)); // NaN · 0 is NaN too, so the mask does not help
   });
 }
 
 /**
- * Masking after the exponential: exp(g_n − g_m), then ⊙ triangle. D [B,H,c,c].
+ * The chunkwise form with D as the paper prints it (arXiv eq. 6): β_k / β_j for j ≤ k.
  *
- * Wrong because above the diagonal g_n − g_m is positive and exp overflows: ∞ · 0 is NaN. With weak gates nobody notices.
+ * Wrong because it is the transpose of the right matrix: inside a chunk every token reads its
+ * future instead of its past. With one token per chunk only the diagonal remains, and the mistake
+ * cannot be seen.
  */
-export function maskingAfterExp(logDecay: tf.Tensor3D): tf.Tensor4D {
-  const [B, H, c] = logDecay.shape;
+export const chunkwiseAsPrinted: RetentionForm = (inputs, options = {}) => {
+  const { B, H, Dk, Dv } = readRetentionShapes('chunkwiseAsPrinted', inputs, options);
+  const { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = options;
+
   return tf.tidy(() => {
-    const g = tf.cumsum(logDecay, 2);
-    return g
-      .reshape([B, H, c, 1])
-      .sub(g.reshape([B, H, 1, c]))
-      .exp()
-      .mul<tf.Tensor4D>(lowerTriangle(c));
+    const queries = splitTime(inputs.q, chunkSize);
+    const keys = splitTime(inputs.k, chunkSize);
+    const values = splitTime(inputs.v, chunkSize);
+    const logDecays = splitTime(inputs.logDecay, chunkSize);
+
+    const outputs: tf.Tensor4D[] = [];
+    let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
+    for (let i = 0; i < queries.length; i++) {
+      const { D, beta, decayToEnd, chunkDecayTotal } = chunkDecay(logDecays[i]);
+      const printedD = D.transpose([0, 1, 3, 2]); // here is the mistake
+
+      const scores = tf.matMul(queries[i], keys[i], false, true).mul(printedD); // [B, H, c, c]
+      const fromThisChunk = tf.matMul(scores, values[i]); // [B, H, c, Dv]
+      const fromEarlierChunks = tf.matMul(queries[i], S).mul(beta); // [B, H, c, Dv]
+      outputs.push(fromThisChunk.add(fromEarlierChunks));
+
+      const added = tf.matMul(keys[i], values[i].mul(decayToEnd), true); // [B, H, Dk, Dv]
+      S = S.mul(chunkDecayTotal).add(added);
+    }
+    return { output: tf.concat(outputs, 2), state: S };
   });
-}
-
-/**
- * The chunkwise form with D as the paper prints it (arXiv eq. 6): β_k / β_j for j ≤ k, the transpose of the right one.
- *
- * Wrong because inside a chunk every token now reads its future instead of its past. With one token per chunk there is
- * only the diagonal, and the slip cannot be seen.
- */
-export const chunkwiseAsPrinted: RetentionForm = chunkwiseWith({ transposeD: true });
-
-/** Chunks that start from nothing. Wrong: a text is then many short texts. Unnoticed by a test with one chunk. */
-export const chunkwiseForgettingTheState: RetentionForm = chunkwiseWith({ carryState: false });
-
-/**
- * Normalising the inside of a chunk and then the sum again, as the paper's appendix pseudo-code does.
- *
- * Wrong because the first norm changes the balance between what a chunk sees of itself and what it sees of the past.
- * Normalise once, after adding: this returns what the layer's norm would then take in.
- */
-export const chunkwiseNormalisedTwice: RetentionForm = chunkwiseWith({ normInside: true });
-
-/** The chunkwise form of `chunkwise.ts` with one thing broken. */
-function chunkwiseWith({
-  transposeD = false,
-  carryState = true,
-  normInside = false,
-}): RetentionForm {
-  return ({ q, k, v, logDecay }, { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = {}) => {
-    const { B, H, N, Dk, Dv } = readShapes('famous mistake', RETENTION_SHAPES, {
-      q,
-      k,
-      v,
-      logDecay,
-      initialState,
-    });
-    checkCount('famous mistake', 'chunkSize', chunkSize, 'tokens');
-    return tf.tidy(() => {
-      const sizes = chunkSizes(N, chunkSize);
-      const Qs = cut(q, sizes);
-      const Ks = cut(k, sizes);
-      const Vs = cut(v, sizes);
-      const gates = cut(logDecay, sizes);
-      let S: tf.Tensor4D = initialState ?? tf.zeros([B, H, Dk, Dv]);
-      const outputs = sizes.map((_, i) => {
-        const { D, beta, toEnd, overall } = chunkDecay(gates[i]);
-        const seen = carryState ? S : S.zerosLike();
-        const mask = transposeD ? D.transpose([0, 1, 3, 2]) : D;
-        let inside: tf.Tensor = tf.matMul(tf.matMul(Qs[i], Ks[i], false, true).mul(mask), Vs[i]);
-        if (normInside) inside = inside.mul(inside.square().mean(3, true).add(1e-5).rsqrt());
-        const output = inside.add<tf.Tensor4D>(tf.matMul(Qs[i], seen).mul(beta));
-        const left = tf.matMul<tf.Tensor4D>(Ks[i], Vs[i].mul(toEnd), true);
-        S = left.add<tf.Tensor4D>(seen.mul(overall));
-        return output;
-      });
-      return { output: tf.concat(outputs, 2), state: S };
-    });
-  };
-}
+};

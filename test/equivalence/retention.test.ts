@@ -2,115 +2,116 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { rmsNorm } from '../../src/layers/rms-norm';
-import { byDefinition } from '../../src/retention/definition';
+import { retentionByDefinition } from '../../src/retention/definition';
 import {
+  chunkwiseAsPrinted,
   chunkwiseRetention,
   forms,
   parallelRetention,
   type RetentionForm,
   recurrentRetention,
 } from '../../src/retention/index';
-import {
-  chunkwiseAsPrinted,
-  chunkwiseForgettingTheState,
-  chunkwiseNormalisedTwice,
-} from '../../src/retention/pitfalls';
 import { expectClose, leakedBy, type Tolerance, useTestEngine } from '../helpers';
 import {
   type DrawnInputs,
   drawInputs,
+  drawnSizes,
   inFloat64,
   perHead,
-  sizes,
   small,
 } from '../retention/retention-inputs';
+import {
+  chunkwiseNormedTwice,
+  chunkwiseWithoutState,
+  decayBeforeReading,
+  parallelWithInfiniteProduct,
+  readBeforeAdding,
+  stateDecayedTwice,
+  withoutMask,
+} from '../retention/wrong-forms';
 
 beforeAll(useTestEngine);
-/** float32 on these sizes: 5e-7 of the largest number is the worst of 1500 draws, on wasm and cpu alike. */
+/** float32 on these sizes: the worst error of 1500 draws on wasm and cpu is 5e-7 of the largest. */
 const tolerance: Tolerance = { ofLargest: 4e-6, absolute: 1e-7 };
-const allForms = Object.entries(forms) as [string, RetentionForm][];
-const chunkSizes = fc.integer({ min: 1, max: 24 });
+const allForms = Object.entries(forms);
+const drawnChunkSizes = fc.integer({ min: 1, max: 24 });
+
+/** Output and state against the definition in float64; NaN and ∞ fail too. */
+function compareWithDefinition(form: RetentionForm, inputs: DrawnInputs, chunkSize?: number): void {
+  const want = inFloat64(inputs);
+  const got = form(inputs, { initialState: inputs.initialState, chunkSize });
+  expectClose(got.output, want.output, tolerance, 'output');
+  expectClose(got.state, want.state, tolerance, 'state');
+}
 
 describe('parallel, recurrent and chunkwise retention are one function', () => {
   it.each(allForms)(
-    '%s is the definition, for any sizes, gates, carried state and chunk size, ragged or not',
-    (name, form) => {
-      fc.assert(
-        fc.property(sizes(19), chunkSizes, (drawn, chunkSize) =>
-          tf.tidy(() => {
-            const inputs = drawInputs(drawn);
-            const want = inFloat64(inputs);
-            const got = form(inputs, { initialState: inputs.initialState, chunkSize });
-            expectClose(got.output, want.output, tolerance, `${name} output`);
-            expectClose(got.state, want.state, tolerance, `${name} state`);
-          }),
-        ),
+    '%s equals the definition, for any sizes, gates, initial state and chunk size',
+    (_, form) => {
+      const property = fc.property(drawnSizes(19), drawnChunkSizes, (sizes, chunkSize) =>
+        tf.tidy(() => compareWithDefinition(form, drawInputs(sizes), chunkSize)),
       );
+      fc.assert(property, { numRuns: 150 });
     },
   );
 
-  it.each(allForms)(
-    '%s resumed from the state of the first part gives what the whole gives',
-    (name, form) => {
-      fc.assert(
-        fc.property(sizes(19), chunkSizes, fc.nat(18), (drawn, chunkSize, cutAt) =>
-          tf.tidy(() => {
-            const inputs = drawInputs({ ...drawn, N: drawn.N + 1 });
-            const first = 1 + (cutAt % drawn.N);
-            const whole = form(inputs, { initialState: inputs.initialState, chunkSize });
-            const head = form(part(inputs, 0, first), {
-              initialState: inputs.initialState,
-              chunkSize,
-            });
-            const tail = form(part(inputs, first, drawn.N + 1 - first), {
-              initialState: head.state,
-              chunkSize,
-            });
-            expectClose(
-              tf.concat([head.output, tail.output], 2),
-              whole.output,
-              tolerance,
-              `${name} output`,
-            );
-            expectClose(tail.state, whole.state, tolerance, `${name} state`);
-          }),
-        ),
-        { numRuns: 50 },
-      );
-    },
-  );
-
-  it('after the norm too, where a small output counts as much as a large one', () => {
-    // The norm lifts the smallest outputs by up to 1/√eps ≈ 300, and their rounding with them: 2.6e-5 is the worst of 1500 draws.
-    const normed: Tolerance = { ofLargest: 2e-4, absolute: 1e-6 };
-    fc.assert(
-      fc.property(sizes(19), chunkSizes, (drawn, chunkSize) =>
-        tf.tidy(() => {
-          const inputs = drawInputs(drawn);
-          const options = { initialState: inputs.initialState, chunkSize };
-          const want = rmsNorm(recurrentRetention(inputs, options).output, 1e-5);
-          for (const form of [parallelRetention, chunkwiseRetention])
-            expectClose(rmsNorm(form(inputs, options).output, 1e-5), want, normed, 'normed');
-        }),
-      ),
-      { numRuns: 50 },
+  it.each(allForms)('%s resumed from a state equals the whole', (name, form) => {
+    const compare = (
+      sizes: Parameters<typeof drawInputs>[0],
+      chunkSize: number,
+      cutAt: number,
+    ): void => {
+      const N = sizes.N + 1;
+      const inputs = drawInputs({ ...sizes, N });
+      const first = 1 + (cutAt % sizes.N);
+      const { initialState } = inputs;
+      const whole = form(inputs, { initialState, chunkSize });
+      const head = form(part(inputs, 0, first), { initialState, chunkSize });
+      const tail = form(part(inputs, first, N - first), { initialState: head.state, chunkSize });
+      const output = tf.concat([head.output, tail.output], 2);
+      expectClose(output, whole.output, tolerance, `${name} output`);
+      expectClose(tail.state, whole.state, tolerance, `${name} state`);
+    };
+    const property = fc.property(
+      drawnSizes(19),
+      drawnChunkSizes,
+      fc.nat(18),
+      (sizes, chunkSize, cutAt) => tf.tidy(() => compare(sizes, chunkSize, cutAt)),
     );
+    fc.assert(property, { numRuns: 50 });
   });
 
-  it('over 3000 tokens the error does not grow: sums start afresh in every chunk', () => {
+  it('after the norm too, where a small output counts as much as a large one', () => {
+    // The norm multiplies the smallest outputs by up to 1/√eps ≈ 300, and their rounding with
+    // them: the worst error of 1500 draws is 2.6e-5.
+    const normed: Tolerance = { ofLargest: 2e-4, absolute: 1e-6 };
+    const property = fc.property(drawnSizes(19), drawnChunkSizes, (sizes, chunkSize) =>
+      tf.tidy(() => {
+        const inputs = drawInputs(sizes);
+        const options = { initialState: inputs.initialState, chunkSize };
+        const want = rmsNorm(recurrentRetention(inputs, options).output, 1e-5);
+        for (const form of [parallelRetention, chunkwiseRetention])
+          expectClose(rmsNorm(form(inputs, options).output, 1e-5), want, normed, 'normed');
+      }),
+    );
+    fc.assert(property, { numRuns: 50 });
+  });
+
+  it('over 3000 tokens the error does not grow: sums start again in every chunk', () => {
     tf.tidy(() => {
       for (const gateLogit of [-1, 4, 9]) {
         const inputs = drawInputs({ ...small, N: 3000, gateLogit });
         const want = inFloat64(inputs);
         for (const form of [chunkwiseRetention, recurrentRetention]) {
           const got = form(inputs);
-          // TensorFlow's exp is off by −5e-9 on average just below 0 (wasm's by 2e-11), a graphics card's may be off by 3 units
-          // in the last place: nothing once, 1.5e-5 and 4e-5 after 3000 gates of nearly 1 multiplied up. The chunkwise form
-          // takes exp of sums instead, and stays with everyone else.
+          // TensorFlow's exp is off by −5e-9 on average just below 0 (wasm's by 2e-11), a graphics
+          // card's may be off by 3 units in the last place: nothing once, but 1.5e-5 and 4e-5 in a
+          // product of 3000 gates of nearly 1. The chunkwise form takes exp of sums instead.
           const drift = { tensorflow: 2e-5, webgpu: 1e-4 }[tf.getBackend()];
           const steady =
             form === recurrentRetention && drift ? { ...tolerance, ofLargest: drift } : tolerance;
-          // 1.1e-6 for the recurrent form and the weakest gates, where thousands of roundings add up; 3e-7 chunkwise.
+          // 1.1e-6 for the recurrent form and the weakest gates, where thousands of roundings add
+          // up; 3e-7 chunkwise.
           expectClose(got.output, want.output, steady, 'output');
           expectClose(got.state, want.state, steady, 'state');
         }
@@ -119,26 +120,67 @@ describe('parallel, recurrent and chunkwise retention are one function', () => {
   });
 });
 
-describe('padding that holds nothing (k = v = 0) and forgets nothing (ln γ = 0) changes nothing', () => {
+describe('gates of exactly 0 (logDecay −∞) and exactly 1', () => {
+  const zero = Number.NEGATIVE_INFINITY;
+  const gates: [string, (n: number) => number][] = [
+    ['every gate is 0', () => zero],
+    ['every gate is 1', () => 0],
+    ['0 and 1 in turns', (n) => (n % 2 === 0 ? zero : 0)],
+    ['a single 0 among weak gates', (n) => (n === 4 ? zero : -0.01)],
+    ['0 at the first and the last token', (n) => (n === 0 || n === 8 ? zero : -0.3)],
+    ['0, 1, e^-10000 and weak gates', (n) => [zero, 0, -1e4, -0.01][n % 4]],
+  ];
+  const withGates = (gate: (n: number) => number): DrawnInputs => ({
+    ...drawInputs({ ...small, carried: true }),
+    logDecay: tf.tensor3d(
+      Array.from({ length: 9 }, (_, n) => gate(n)),
+      [1, 1, 9],
+    ),
+  });
+
+  for (const [name, form] of allForms)
+    it.each(gates)(`${name} equals the definition for all chunk sizes: %s`, (_, gate) => {
+      tf.tidy(() => {
+        const inputs = withGates(gate);
+        const definition = retentionByDefinition(perHead(inputs)[0][0]);
+        expectClose(form({ ...inputs }).output, [[definition]], tolerance, 'output');
+        for (let chunkSize = 1; chunkSize <= 10; chunkSize++)
+          compareWithDefinition(form, inputs, chunkSize);
+      });
+    });
+  it('negative control: a mask that multiplies by 0 gives NaN', () => {
+    tf.tidy(() => {
+      const inputs = { ...withGates(() => zero), initialState: undefined };
+      const compare = () => compareWithDefinition(parallelWithInfiniteProduct, inputs);
+      expect(compare).toThrow(/not finite/);
+      inputs.logDecay = withGates(() => -1).logDecay;
+      expect(compare).not.toThrow();
+    });
+  });
+});
+
+describe('padding with k = 0 and ln γ = 0 changes nothing', () => {
   it.each(allForms)('%s, on either side, before and after the norm', (_, form) => {
     tf.tidy(() => {
-      const inputs = drawInputs({ ...small, B: 2, H: 2, carried: true });
-      const { initialState } = inputs;
-      const want = form(inputs, { initialState, chunkSize: 4 });
-      for (const [left, right] of [
-        [3, 0],
-        [0, 5],
-        [4, 3],
-      ] as const) {
-        const got = form(padded(inputs, left, right, 0), { initialState, chunkSize: 4 });
-        const output = got.output.slice([0, 0, left, 0], [-1, -1, 9, -1]);
-        expectClose(output, want.output, tolerance, 'output');
-        expectClose(rmsNorm(output, 1e-5), rmsNorm(want.output, 1e-5), tolerance, 'normed');
-        expectClose(got.state, want.state, tolerance, 'state');
+      for (const exactGates of [0, 0.4]) {
+        const inputs = drawInputs({ ...small, B: 2, H: 2, carried: true, exactGates });
+        const { initialState } = inputs;
+        const want = form(inputs, { initialState, chunkSize: 4 });
+        for (const [left, right] of [
+          [3, 0],
+          [0, 5],
+          [4, 3],
+        ] as const) {
+          const got = form(padded(inputs, left, right, 0), { initialState, chunkSize: 4 });
+          const output = got.output.slice([0, 0, left, 0], [-1, -1, 9, -1]);
+          expectClose(output, want.output, tolerance, 'output');
+          expectClose(rmsNorm(output, 1e-5), rmsNorm(want.output, 1e-5), tolerance, 'normed');
+          expectClose(got.state, want.state, tolerance, 'state');
+        }
       }
     });
   });
-  it('can it fail? padding that decays is caught on the left by the outputs, on the right by the state', () => {
+  it('negative control: padding that decays is noticed on either side', () => {
     tf.tidy(() => {
       const inputs = drawInputs({ ...small, carried: true });
       const { initialState } = inputs;
@@ -154,7 +196,7 @@ describe('padding that holds nothing (k = v = 0) and forgets nothing (ln γ = 0)
   });
 });
 
-describe('can it fail? each of the famous mistakes is noticed', () => {
+describe('negative controls: the comparison notices', () => {
   it.each([
     ["the key's own gate counted", { from: 0 }],
     ["the query's gate left out", { to: -1 }],
@@ -163,76 +205,51 @@ describe('can it fail? each of the famous mistakes is noticed', () => {
       const inputs = drawInputs(small);
       const { output } = parallelRetention(inputs);
       const head = perHead(inputs)[0][0];
-      expectClose(output, [[byDefinition(head)]], tolerance);
-      expect(() => expectClose(output, [[byDefinition(head, mistake)]], tolerance)).toThrow(
-        /worst error/,
-      );
+      const wrong = retentionByDefinition(head, mistake);
+      expectClose(output, [[retentionByDefinition(head)]], tolerance);
+      expect(() => expectClose(output, [[wrong]], tolerance)).toThrow(/worst error/);
     });
   });
 
-  const leftOut: [string, RetentionForm][] = [
+  it.each([
     ['D transposed, as printed', chunkwiseAsPrinted],
-    ['the state not carried', chunkwiseForgettingTheState],
+    ['the state not carried', chunkwiseWithoutState],
     ['the causal mask missing', withoutMask],
-    ['the newcomer written after it is read', readBeforeWriting],
-    [
-      'the newcomer fading before it is read',
-      (inputs, options) =>
-        recurrentRetention(
-          { ...inputs, v: inputs.v.mul(inputs.logDecay.exp().expandDims(3)) },
-          options,
-        ),
-    ],
-    [
-      'the state of the end faded once too often',
-      (inputs, options) => {
-        const { output, state } = recurrentRetention(inputs, options);
-        return { output, state: state.mul(0.9) };
-      },
-    ],
-  ];
-  it.each(leftOut)('%s', (_, wrong) => {
+    ['the token added after it is read', readBeforeAdding],
+    ['the token decayed before it is read', decayBeforeReading],
+    ['the last state decayed once too often', stateDecayedTwice],
+  ] as [string, RetentionForm][])('%s', (_, wrong) => {
     tf.tidy(() => {
       const inputs = drawInputs({ ...small, gateLogit: 2 });
-      const want = inFloat64(inputs);
-      const got = wrong(inputs, { chunkSize: 4 });
-      expect(() => {
-        expectClose(got.output, want.output, tolerance);
-        expectClose(got.state, want.state, tolerance);
-      }).toThrow(/worst error/);
+      expect(() => compareWithDefinition(wrong, inputs, 4)).toThrow(/worst error/);
     });
   });
-  it('normalised twice: the inside of the chunk first, the sum again', () => {
+  it('the inside of a chunk normed first, and the sum again', () => {
     tf.tidy(() => {
       const inputs = drawInputs({ ...small, gateLogit: 2 });
       const once = rmsNorm(chunkwiseRetention(inputs, { chunkSize: 4 }).output, 1e-5);
-      const twice = rmsNorm(chunkwiseNormalisedTwice(inputs, { chunkSize: 4 }).output, 1e-5);
-      expect(() => expectClose(twice, once, { ofLargest: 0.01, absolute: 0 })).toThrow(
-        /worst error/,
-      );
+      const twice = rmsNorm(chunkwiseNormedTwice(inputs, { chunkSize: 4 }).output, 1e-5);
+      const loose: Tolerance = { ofLargest: 0.01, absolute: 0 };
+      expect(() => expectClose(twice, once, loose)).toThrow(/worst error/);
     });
   });
-  it('one token per chunk hides the transposed D: a test needs ragged chunks of several tokens', () => {
+  it('but with one token per chunk the transposed D is not visible', () => {
     tf.tidy(() => {
       const inputs = drawInputs(small);
-      expectClose(
-        chunkwiseAsPrinted(inputs, { chunkSize: 1 }).output,
-        recurrentRetention(inputs).output,
-        tolerance,
-      );
+      const printed = chunkwiseAsPrinted(inputs, { chunkSize: 1 });
+      expectClose(printed.output, recurrentRetention(inputs).output, tolerance);
     });
   });
 });
 
-describe('manners', () => {
+describe('memory and errors', () => {
   it.each(allForms)(
-    '%s keeps nothing but its result, and allocates nothing before it refuses',
+    '%s keeps only its result, and allocates nothing before it throws',
     (_, form) => {
       const inputs = drawInputs({ ...small, carried: true });
       const held = tf.memory().numTensors;
-      expect(
-        leakedBy(() => ({ ...form(inputs, { initialState: inputs.initialState, chunkSize: 4 }) })),
-      ).toBe(0);
+      const options = { initialState: inputs.initialState, chunkSize: 4 };
+      expect(leakedBy(() => ({ ...form(inputs, options) }))).toBe(0);
       expect(() => form({ ...inputs, k: inputs.q.slice([0, 0, 0, 0], [-1, -1, 8, -1]) })).toThrow(
         /N is 9 in q, but 8 in k \[1,1,8,3\]/,
       );
@@ -244,70 +261,33 @@ describe('manners', () => {
       expect(tf.memory().numTensors).toBe(held + 1);
     },
   );
-  it('refuses a chunk size that is no count, and a text without tokens', () => {
+  it.each(allForms)('%s refuses a wrong chunk size, and a text without tokens', (_, form) => {
     const inputs = drawInputs(small);
     for (const chunkSize of [0, -1, 2.5, Number.NaN])
-      expect(() => chunkwiseRetention(inputs, { chunkSize })).toThrow(
-        /give a whole number of tokens/,
-      );
+      expect(() => form(inputs, { chunkSize })).toThrow(/give a whole number of tokens/);
     const nothing = {
-      ...inputs,
       q: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]),
       k: tf.zeros<tf.Rank.R4>([1, 1, 0, 3]),
       v: tf.zeros<tf.Rank.R4>([1, 1, 0, 2]),
       logDecay: tf.zeros<tf.Rank.R3>([1, 1, 0]),
     };
-    for (const [, form] of allForms)
-      expect(() => form(nothing)).toThrow(/N is 0; give a whole number of tokens/);
+    expect(() => form(nothing)).toThrow(/N is 0; give a whole number of tokens/);
   });
 });
 
+/** Tokens start … start + n − 1. */
 function part({ q, k, v, logDecay }: DrawnInputs, start: number, n: number): DrawnInputs {
   const cut = (x: tf.Tensor4D) => x.slice<tf.Tensor4D>([0, 0, start, 0], [-1, -1, n, -1]);
   return { q: cut(q), k: cut(k), v: cut(v), logDecay: logDecay.slice([0, 0, start], [-1, -1, n]) };
 }
-function padded(
-  { q, k, v, logDecay }: DrawnInputs,
-  left: number,
-  right: number,
-  padDecay: number,
-): DrawnInputs {
-  const pad = (x: tf.Tensor4D, value: number) =>
-    x.pad<tf.Tensor4D>(
-      [
-        [0, 0],
-        [0, 0],
-        [left, right],
-        [0, 0],
-      ],
-      value,
-    );
+/** q is padded with ones, so that only k and logDecay can hide the padding. */
+function padded(inputs: DrawnInputs, left: number, right: number, padDecay: number): DrawnInputs {
+  const none: [number, number] = [0, 0];
+  const time: [number, number] = [left, right];
   return {
-    q: pad(q, 1),
-    k: pad(k, 0),
-    v: pad(v, 0),
-    logDecay: logDecay.pad(
-      [
-        [0, 0],
-        [0, 0],
-        [left, right],
-      ],
-      padDecay,
-    ),
+    q: inputs.q.pad([none, none, time, none], 1),
+    k: inputs.k.pad([none, none, time, none], 0),
+    v: inputs.v.pad([none, none, time, none], 0),
+    logDecay: inputs.logDecay.pad([none, none, time], padDecay),
   };
-}
-/** Decay by distance, on both sides: tokens read the future. */
-function withoutMask(inputs: DrawnInputs): { output: tf.Tensor4D; state: tf.Tensor4D } {
-  const g = tf.cumsum(inputs.logDecay, 2);
-  const D = g.expandDims(3).sub(g.expandDims(2)).abs().neg().exp();
-  const output = tf.matMul<tf.Tensor4D>(
-    tf.matMul(inputs.q, inputs.k, false, true).mul(D),
-    inputs.v,
-  );
-  return { output, state: recurrentRetention(inputs).state };
-}
-function readBeforeWriting(inputs: DrawnInputs): { output: tf.Tensor4D; state: tf.Tensor4D } {
-  const { output, state } = recurrentRetention(inputs);
-  const own = inputs.q.mul(inputs.k).sum(3, true).mul(inputs.v);
-  return { output: output.sub(own), state };
 }

@@ -1,51 +1,46 @@
 import * as tf from '@tensorflow/tfjs';
-import { forms, type RetentionForm } from '../../src/retention/index';
+import { forms, type RetentionForm, type RetentionInputs } from '../../src/retention/index';
 import type { GoldenFile } from './golden-file';
 
-/** All three forms, every chunk size of the file, from an initial state where there is one; gradients too. */
+/** All forms and chunk sizes of the file, from its initial state if it has one; gradients too. */
 export function compareOpsGatedRetention(file: GoldenFile, c: string): void {
-  const names = [
-    'q',
-    'k',
-    'v',
-    'log_gate',
-    ...(file.meta(`${c}.initial_state`) === 'true' ? ['state_in'] : []),
-  ];
+  const names = ['q', 'k', 'v', 'log_gate'];
+  if (file.meta(`${c}.initial_state`) === 'true') names.push('state_in');
   const inputs = names.map((name) => file.input(`${c}/${name}`));
-  const Dk = inputs[1].shape[3]!;
-  const run = (form: RetentionForm, chunkSize: number | undefined, given: tf.Tensor[]) => {
-    const [q, k, v, logDecay, initialState] = given as [
-      tf.Tensor4D,
-      tf.Tensor4D,
-      tf.Tensor4D,
-      tf.Tensor3D,
-      tf.Tensor4D | undefined,
-    ];
-    return form({ q, k: k.mul(Dk ** -0.5), v, logDecay }, { initialState, chunkSize }); // k in the files is before its scale
+
+  compareForm(file, c, names, inputs, forms.recurrent);
+  // The reference's parallel form subtracts running sums over the whole text, which loses a digit
+  // with strong gates: it has an entry of its own.
+  compareForm(file, c, names, inputs, forms.parallel, undefined, 'parallel');
+  for (const chunkSize of file.list(`${c}.chunk_sizes`))
+    compareForm(file, c, names, inputs, forms.chunkwise, chunkSize);
+}
+
+function compareForm(
+  file: GoldenFile,
+  c: string,
+  names: string[],
+  inputs: tf.Tensor[],
+  form: RetentionForm,
+  chunkSize?: number,
+  entry?: string,
+): void {
+  const run = (...[q, k, v, logDecay, initialState]: tf.Tensor[]) => {
+    const scaledK = k.mul((k.shape[3] as number) ** -0.5); // in the files k has no scale yet
+    const given = { q, k: scaledK, v, logDecay } as RetentionInputs;
+    return form(given, { initialState: initialState as tf.Tensor4D | undefined, chunkSize });
   };
-  const ways: [RetentionForm, number | undefined, string | undefined][] = [
-    [forms.recurrent, undefined, 'recurrent'],
-    [forms.parallel, undefined, 'parallel'],
-    ...file
-      .list(`${c}.chunk_sizes`)
-      .map((size): [RetentionForm, number, string] => [forms.chunkwise, size, `chunk${size}`]),
-  ];
-  for (const [form, chunkSize, entry] of ways) {
-    // The parallel form subtracts running sums over the whole text and loses a digit with strong gates: its own entry.
-    const loses = entry === 'parallel' ? entry : undefined;
-    const { output, state } = run(form, chunkSize, inputs);
-    file.compare(`${c}/out`, output, loses);
-    file.compare(`${c}/state_out`, state, loses);
-    if (file.meta(`${c}.gradients`) !== 'true') continue;
-    const dout = file.input(`${c}/dout`);
-    const dstate = file.input(`${c}/dstate_out`);
-    const scalar = (...given: tf.Tensor[]): tf.Scalar => {
-      const result = run(form, chunkSize, given);
-      return result.output.mul(dout).sum().add<tf.Scalar>(result.state.mul(dstate).sum());
-    };
-    const gradients = tf.grads(scalar)(inputs);
-    names.forEach((name, i) => {
-      file.compare(`${c}/d${name}`, gradients[i], loses);
-    });
-  }
+  const { output, state } = run(...inputs);
+  file.compare(`${c}/out`, output, entry);
+  file.compare(`${c}/state_out`, state, entry);
+  if (file.meta(`${c}.gradients`) !== 'true') return;
+
+  const dout = file.input(`${c}/dout`);
+  const dstate = file.input(`${c}/dstate_out`);
+  const loss = (...given: tf.Tensor[]): tf.Scalar => {
+    const result = run(...given);
+    return result.output.mul(dout).sum().add(result.state.mul(dstate).sum());
+  };
+  const gradients = tf.grads(loss)(inputs);
+  for (const [i, name] of names.entries()) file.compare(`${c}/d${name}`, gradients[i], entry);
 }

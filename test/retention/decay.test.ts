@@ -15,19 +15,21 @@ beforeAll(useTestEngine);
 /** D entries are at most 1; a sum of c float32 logarithms is off by less than c roundings. */
 const tolerance = { ofLargest: 1e-6, absolute: 0 };
 
+const zero = Number.NEGATIVE_INFINITY; // the logarithm of a gate of exactly 0
 const gates = (logDecays: number[]) => tf.tensor3d(logDecays, [1, 1, logDecays.length]);
-/** The product of the gates m+1 … n as loops. float32 numbers in, so that only the arithmetic is judged. */
-const inLoops = (logDecays: number[]): number[][] =>
-  logDecays.map((_, n) =>
-    logDecays.map((_, m) =>
-      m > n
-        ? 0
-        : Math.exp(logDecays.slice(m + 1, n + 1).reduce((sum, x) => sum + Math.fround(x), 0)),
-    ),
+/** The product of gates m + 1 … n in loops, of float32 inputs: only the arithmetic is judged. */
+function inLoops(logDecays: number[]): number[][] {
+  return logDecays.map((_, n) =>
+    logDecays.map((_, m) => {
+      let sum = 0;
+      for (let i = m + 1; i <= n; i++) sum += Math.fround(logDecays[i]);
+      return m > n ? 0 : Math.exp(sum);
+    }),
   );
+}
 
 describe('the decay matrix', () => {
-  it('for gates of ½ is the triangle of the example on paper', () => {
+  it('for gates of ½ is the triangle 1, ½, ¼, ⅛', () => {
     tf.tidy(() => {
       const D = decayMatrix(gates(Array(4).fill(Math.log(1 / 2))));
       expectClose(
@@ -46,23 +48,25 @@ describe('the decay matrix', () => {
       );
     });
   });
-  it('is the product of the gates crossed, for any gates', () => {
+  it('[n, m] is the product of gates m + 1 … n, for any gates', () => {
     fc.assert(
       fc.property(
         fc.nat(9999),
         fc.integer({ min: 1, max: 40 }),
         fc.constantFrom(1e-6, 0.1, 3, 200),
-        (seed, c, strength) =>
+        fc.constantFrom(0, 0.3),
+        (seed, c, strength, zeros) =>
           tf.tidy(() => {
             const random = new SeededRandom(seed);
-            const logDecays = Array.from({ length: c }, () => -strength * random.uniform());
+            const draw = () => (random.uniform() < zeros ? zero : -strength * random.uniform());
+            const logDecays = Array.from({ length: c }, draw);
             expectClose(decayMatrix(gates(logDecays)), [[inLoops(logDecays)]], tolerance);
           }),
       ),
       { numRuns: 40 },
     );
   });
-  it('keeps its digits beside a total reset, where the difference of two running sums does not', () => {
+  it('loses no digits beside ln γ = −10⁴, where the difference of two running sums does', () => {
     tf.tidy(() => {
       const logDecays = Array.from({ length: 60 }, (_, n) => (n === 5 ? -1e4 : -0.013));
       const want = [[inLoops(logDecays)]];
@@ -77,26 +81,28 @@ describe('the decay matrix', () => {
   });
   it('has a gradient that is finite for the strongest and the weakest gates', () => {
     tf.tidy(() => {
-      for (const gate of [0, -1e-6, -8, -1e4]) {
-        const slope = tf.grad((x) => decayMatrix(x as tf.Tensor3D).sum())(
-          gates(Array(100).fill(gate)),
-        );
-        expect(slope.dataSync().every(Number.isFinite), `gate ${gate}`).toBe(true);
+      const slope = tf.grad((x) => decayMatrix(x as tf.Tensor3D).sum());
+      for (const gate of [0, -1e-6, -8, -1e4, zero]) {
+        const got = slope(gates(Array(100).fill(gate))).dataSync();
+        expect(got.every(Number.isFinite), `gate ${gate}`).toBe(true);
       }
     });
   });
-  it('agrees with the vectors beside it: β down the front, the last row standing, the corner', () => {
+  it.each([
+    ['weak gates', [-0.3, -0.2, -1, -0.05, -0.7]],
+    ['a gate of exactly 0 in the middle', [-0.3, -0.2, zero, -0.05, -0.7]],
+    ['a gate of exactly 0 at the front', [zero, -0.2, -1, 0, -0.7]],
+    ['gates of exactly 0 only', [zero, zero, zero, zero, zero]],
+  ] as [string, number[]][])('agrees with the vectors of chunkDecay: %s', (_, logDecays) => {
     tf.tidy(() => {
-      const logDecays = [-0.3, -0.2, -1, -0.05, -0.7];
-      const { D, beta, toEnd, overall } = chunkDecay(gates(logDecays));
-      const rows = D.arraySync()[0][0];
-      expectClose(toEnd.flatten(), rows[4], tolerance);
-      expectClose(
-        beta.flatten(),
-        rows.map((row) => row[0] * Math.exp(-0.3)),
-        tolerance,
-      );
-      expectClose(overall.flatten(), [rows[4][0] * Math.exp(-0.3)], tolerance);
+      const { D, beta, decayToEnd, chunkDecayTotal } = chunkDecay(gates(logDecays));
+      const rows = inLoops(logDecays);
+      const first = Math.exp(logDecays[0]);
+      const firstColumn = rows.map((row) => row[0] * first);
+      expectClose(D, [[rows]], tolerance);
+      expectClose(decayToEnd.flatten(), rows[4], tolerance);
+      expectClose(beta.flatten(), firstColumn, tolerance);
+      expectClose(chunkDecayTotal.flatten(), [firstColumn[4]], tolerance);
     });
   });
   it('leaks nothing', () => {
@@ -109,7 +115,7 @@ describe('the decay matrix', () => {
 });
 
 describe('gates', () => {
-  it('from logits with τ = 16: an undecided gate halves in exactly 16 tokens', () => {
+  it('from logits with τ = 16: with logit 0 half is left after exactly 16 tokens', () => {
     tf.tidy(() => {
       const gamma = Array.from(
         gateLogDecay(tf.tensor1d([-4, -2, 0, 2, 4]), 16)
@@ -127,7 +133,7 @@ describe('gates', () => {
       expect(halfLife(0.5 ** (1 / 16))).toBeCloseTo(16, 12);
     });
   });
-  it('never become −∞ or NaN, and their gradient neither, however sure the logit is', () => {
+  it('are finite for any logit, and so are their gradients', () => {
     tf.tidy(() => {
       const logits = tf.tensor1d([-1e4, -200, -104, 0, 104, 1e4]);
       // 1e4/16 = 625; ln σ(−200) = −200 to float32's last digit.
@@ -152,12 +158,12 @@ describe('gates', () => {
       const logDecay = fixedLogDecay(retNetGammas(2), 3, 4);
       expect(logDecay.shape).toEqual([3, 2, 4]);
       expectClose(logDecay.slice([2, 1, 3], [1, 1, 1]).flatten(), [Math.log(1 - 1 / 64)]);
+      expect(Array.from(fixedLogDecay([0, 1], 1, 1).dataSync())).toEqual([zero, 0]);
     });
   });
-  it('refuse what is no gate', () => {
-    expect(() => fixedLogDecay([0.5, 1.2], 1, 1)).toThrow(
-      /a gamma is 1.2; give numbers above 0 and at most 1/,
-    );
+  it('outside 0 … 1 are refused', () => {
+    expect(() => fixedLogDecay([0.5, 1.2], 1, 1)).toThrow(/a gamma is 1.2; give numbers from 0/);
+    expect(() => fixedLogDecay([-0.1], 1, 1)).toThrow(/a gamma is -0.1/);
     expect(() => halfLife(0)).toThrow(/gamma is 0/);
     expect(halfLife(1)).toBe(Infinity);
     expect(() => retNetGammas(0)).toThrow(/heads is 0/);

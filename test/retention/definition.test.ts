@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { byDefinition, type OneHead, recurrenceByDefinition } from '../../src/retention/definition';
+import {
+  type OneHead,
+  recurrenceByDefinition,
+  retentionByDefinition,
+} from '../../src/retention/definition';
 import { expectClose, SeededRandom } from '../helpers';
 
 const ones = [[1], [1], [1], [1]];
@@ -8,13 +12,13 @@ const halves: OneHead = { q: ones, k: ones, v: ones, logDecay: Array(4).fill(Mat
 const float64 = { ofLargest: 1e-14, absolute: 1e-15 };
 
 describe('the definition, in plain numbers', () => {
-  it('gives the numbers of the example on paper: 1, 1½, 1¾, 1⅞', () => {
-    expectClose(byDefinition(halves), [[1], [1.5], [1.75], [1.875]], float64);
+  it('of ones with gates of ½ is 1, 1½, 1¾, 1⅞', () => {
+    expectClose(retentionByDefinition(halves), [[1], [1.5], [1.75], [1.875]], float64);
     const { output, state } = recurrenceByDefinition(halves);
     expectClose(output, [[1], [1.5], [1.75], [1.875]], float64);
     expectClose(state, [[1.875]], float64);
   });
-  it('the sum over the past and the recurrence are one function', () => {
+  it('the sum over the past equals the recurrence', () => {
     const random = new SeededRandom(5);
     const rows = (n: number, d: number) =>
       Array.from({ length: n }, () => Array.from({ length: d }, () => random.normal()));
@@ -24,9 +28,9 @@ describe('the definition, in plain numbers', () => {
       v: rows(24, 3),
       logDecay: Array.from({ length: 24 }, () => -random.uniform()),
     };
-    expectClose(recurrenceByDefinition(head).output, byDefinition(head), float64);
+    expectClose(recurrenceByDefinition(head).output, retentionByDefinition(head), float64);
   });
-  it('continues from a state, which the first gate fades', () => {
+  it('continues from a state, which the first gate decays', () => {
     const whole = recurrenceByDefinition(halves);
     const part = (from: number, to: number): OneHead => ({
       q: ones.slice(from, to),
@@ -38,13 +42,22 @@ describe('the definition, in plain numbers', () => {
     expectClose(rest.state, whole.state, float64);
     expectClose(rest.output, whole.output.slice(1), float64);
   });
-  it('makes the two famous mistakes when asked to', () => {
-    // A newcomer that fades before it is read: everything is halved.
-    expectClose(byDefinition(halves, { from: 0 }), [[0.5], [0.75], [0.875], [0.9375]], float64);
-    // The reader's own gate left out: the neighbour has not faded yet.
-    expectClose(byDefinition(halves, { to: -1 }), [[1], [2], [2.5], [2.75]], float64);
+  it('makes two common mistakes when asked to', () => {
+    // Each token decays before it is read: everything is halved.
+    expectClose(
+      retentionByDefinition(halves, { from: 0 }),
+      [[0.5], [0.75], [0.875], [0.9375]],
+      float64,
+    );
+    // The gate of the token that reads is left out: the token before it has not decayed.
+    expectClose(retentionByDefinition(halves, { to: -1 }), [[1], [2], [2.5], [2.75]], float64);
   });
-  it('leaves its inputs alone', () => {
+  it('with a gate of exactly 0 forgets all that came before', () => {
+    const reset = { ...halves, logDecay: [0, 0, Number.NEGATIVE_INFINITY, 0] };
+    expectClose(retentionByDefinition(reset), [[1], [2], [1], [2]], float64);
+    expectClose(recurrenceByDefinition(reset).output, [[1], [2], [1], [2]], float64);
+  });
+  it('does not change its inputs', () => {
     const state = [[1]];
     recurrenceByDefinition(halves, state);
     expect(state).toEqual([[1]]);

@@ -4,7 +4,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
 import { retNetGammas } from '../../src/retention/decay';
 import { recurrenceByDefinition } from '../../src/retention/definition';
-import { GatedRetention, type GatedRetentionOptions } from '../../src/retention/gated-retention';
+import {
+  chunkwiseRetention,
+  GatedRetention,
+  type GatedRetentionOptions,
+  maskPadding,
+  type RetentionInputs,
+} from '../../src/retention/index';
 import {
   expectClose,
   leakedBy,
@@ -13,9 +19,10 @@ import {
   type Tolerance,
   useTestEngine,
 } from '../helpers';
+import { drawInputs, small } from './retention-inputs';
 
 beforeAll(useTestEngine);
-/** Five products in a row in float32: 1.2e-6 of the largest output is the worst between forms in 200 draws, on wasm. */
+/** Five products in a row in float32: the worst of 200 draws on wasm is 1.2e-6 of the largest. */
 const tolerance: Tolerance = { ofLargest: 8e-6, absolute: 1e-6 };
 
 function newLayer(options: Partial<GatedRetentionOptions> = {}): {
@@ -33,7 +40,8 @@ function newLayer(options: Partial<GatedRetentionOptions> = {}): {
 }
 const draw = (B: number, N: number, seed = 1) =>
   normal<tf.Tensor3D>(new SeededRandom(seed), [B, N, 16]);
-const piece = (x: tf.Tensor3D, start: number, n: number) =>
+/** Tokens start … start + n − 1 of x [B, N, dim]. */
+const part = (x: tf.Tensor3D, start: number, n: number) =>
   x.slice<tf.Tensor3D>([0, start, 0], [-1, n, -1]);
 
 /** The layer in float64 loops, for one sequence: every line of its header, nothing else. */
@@ -50,7 +58,7 @@ function inLoops(
       W[0].map((_, j) => row.reduce((sum, value, i) => sum + value * W[i][j], 0)),
     );
   };
-  const turned = (rows: number[][]) =>
+  const rotated = (rows: number[][]) =>
     rows.map((row, n) =>
       row.map((value, j) => {
         const i = Math.floor(j / 2);
@@ -61,20 +69,18 @@ function inLoops(
       }),
     );
   const silu = (z: number) => z / (1 + Math.exp(-z));
-  const [Q, K, V, G] = ['q_proj', 'k_proj', 'v_proj', 'g_proj'].map((name) => times(x, name)) as [
-    number[][],
-    number[][],
-    number[][],
-    number[][],
-  ];
+  const Q = times(x, 'q_proj');
+  const K = times(x, 'k_proj');
+  const V = times(x, 'v_proj');
+  const G = times(x, 'g_proj');
   const Z = decay === 'gated' ? times(x, 'gt_proj') : undefined;
   const perHead = Array.from({ length: heads }, (_, h) => {
     const own = (rows: number[][]) => rows.map((row) => row.slice(h * D, (h + 1) * D));
     const logDecay = x.map((_, n) =>
       Z ? -Math.log1p(Math.exp(-Z[n][h])) / gateTemperature : Math.log(retNetGammas(heads)[h]),
     );
-    const k = turned(own(K)).map((row) => row.map((value) => value * (keyScale ? D ** -0.5 : 1)));
-    const { output } = recurrenceByDefinition({ q: turned(own(Q)), k, v: own(V), logDecay });
+    const k = rotated(own(K)).map((row) => row.map((value) => value * (keyScale ? D ** -0.5 : 1)));
+    const { output } = recurrenceByDefinition({ q: rotated(own(Q)), k, v: own(V), logDecay });
     return output.map((row) => {
       const rms = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0) / D + normEps);
       return row.map((value) => value / rms);
@@ -94,14 +100,15 @@ describe('the gated retention layer', () => {
     ],
     ['parallel', { form: 'parallel' }],
     ['recurrent', { form: 'recurrent' }],
+    ['the plain implementation', { implementation: 'plain' }],
   ] as [string, Partial<GatedRetentionOptions>][])(
-    'is the loops of its definition: %s',
+    'equals the loops of its definition: %s',
     (_, options) => {
       tf.tidy(() => {
         const { layer, store } = newLayer(options);
         const x = draw(2, 7);
         expectClose(
-          layer.mix(x),
+          layer.forward(x),
           x.arraySync().map((rows) => inLoops(rows, store, layer.options)),
           tolerance,
         );
@@ -115,87 +122,90 @@ describe('the gated retention layer', () => {
     ['an eps a hundred times larger', { normEps: 1e-3 }],
     ['another rotary base', { ropeTheta: 100 }],
     ['the key scale left out', { keyScale: false }],
-  ] as [string, Partial<GatedRetentionOptions>][])('can it fail? %s is noticed', (_, options) => {
-    tf.tidy(() => {
-      const { layer, store } = newLayer();
-      const x = draw(1, 7);
-      const wrong = inLoops(x.arraySync()[0], store, { ...layer.options, ...options });
-      expect(() => expectClose(layer.mix(x), [wrong], tolerance)).toThrow(/worst error/);
-      store.dispose();
-    });
-  });
+  ] as [string, Partial<GatedRetentionOptions>][])(
+    'negative control: %s is noticed',
+    (_, options) => {
+      tf.tidy(() => {
+        const { layer, store } = newLayer();
+        const x = draw(1, 7);
+        const wrong = inLoops(x.arraySync()[0], store, { ...layer.options, ...options });
+        expect(() => expectClose(layer.forward(x), [wrong], tolerance)).toThrow(/worst error/);
+        store.dispose();
+      });
+    },
+  );
 
-  it('pieces in turn give what the whole gives, down to single tokens, whatever the form', () => {
+  it('chunks in turn, down to single tokens, give what the whole gives', () => {
     const { layer, store } = newLayer();
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
         fc.nat(999),
-        (pieces, seed) => {
-          const memory = layer.newMemory(2);
+        (chunks, seed) => {
+          const cache = layer.newCache(2);
           tf.tidy(() => {
-            const N = pieces.reduce((a, b) => a + b, 0);
+            const N = chunks.reduce((a, b) => a + b, 0);
             const x = draw(2, N, seed);
-            const parts = pieces.map((n) => layer.mix(piece(x, memory.length, n), memory));
-            expectClose(tf.concat(parts, 1), layer.mix(x), tolerance);
-            expect(memory.length).toBe(N);
+            const parts = chunks.map((n) => layer.forward(part(x, cache.length, n), cache));
+            expectClose(tf.concat(parts, 1), layer.forward(x), tolerance);
+            expect(cache.length).toBe(N);
           });
-          memory.dispose();
+          cache.dispose();
         },
       ),
       { numRuns: 25 },
     );
     store.dispose();
   });
-  it('a fork goes its own way', () => {
+  it('a fork continues on its own', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer();
       const x = draw(1, 6);
       const other = draw(1, 6, 2);
-      const memory = layer.newMemory(1);
-      layer.mix(piece(x, 0, 4), memory);
-      const twin = memory.fork();
-      layer.mix(piece(other, 4, 1), twin);
-      expectClose(layer.mix(piece(x, 4, 2), memory), piece(layer.mix(x), 4, 2), tolerance);
-      for (const held of [memory, twin, store]) held.dispose();
+      const cache = layer.newCache(1);
+      layer.forward(part(x, 0, 4), cache);
+      const fork = cache.fork();
+      layer.forward(part(other, 4, 1), fork);
+      expectClose(layer.forward(part(x, 4, 2), cache), part(layer.forward(x), 4, 2), tolerance);
+      for (const owner of [cache, fork, store]) owner.dispose();
     });
   });
-  it('sees only distances: shifted by any number of tokens of nothing, a text gives the same', () => {
+  it('depends only on distances: a text shifted by tokens of zero gives the same', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer();
       const x = draw(1, 5);
-      // Embeddings of zero write nothing, and fade what is not there.
-      const shifted = layer.mix(
+      // Tokens of zero add nothing to the state, and it is zero when they decay it.
+      const shifted = layer.forward(
         x.pad([
           [0, 0],
           [9, 0],
           [0, 0],
         ]),
       );
-      expectClose(piece(shifted as tf.Tensor3D, 9, 5), layer.mix(x), tolerance);
+      expectClose(part(shifted as tf.Tensor3D, 9, 5), layer.forward(x), tolerance);
       store.dispose();
     });
   });
-  it('is causal: a change at token 4 leaves 0 … 3 as they were and reaches 4 and later', () => {
+  it('is causal: a change at token 4 changes the outputs of 4 and later only', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer();
       const x = draw(1, 7);
       const changed = x.add<tf.Tensor3D>(
         tf.oneHot(tf.tensor1d([4], 'int32'), 7).reshape([1, 7, 1]),
       );
-      const [a, b] = [layer.mix(x), layer.mix(changed)];
-      expectClose(piece(b, 0, 4), piece(a, 0, 4), tolerance);
+      const [a, b] = [layer.forward(x), layer.forward(changed)];
+      expectClose(part(b, 0, 4), part(a, 0, 4), tolerance);
       for (const n of [4, 5, 6])
-        expect(() => expectClose(piece(b, n, 1), piece(a, n, 1), tolerance)).toThrow(/worst error/);
+        expect(() => expectClose(part(b, n, 1), part(a, n, 1), tolerance)).toThrow(/worst error/);
       store.dispose();
     });
   });
 
-  it('shows its steps: shapes, gates between 0 and 1, and the same output', () => {
+  it('returns its intermediates: shapes, gates between 0 and 1, and the same output', () => {
     tf.tidy(() => {
       const { layer, store } = newLayer();
       const x = draw(2, 7);
-      const steps = layer.explain(x);
+      const steps = layer.forwardWithIntermediates(x);
       expect(
         Object.fromEntries(Object.entries(steps).map(([name, tensor]) => [name, tensor.shape])),
       ).toEqual({
@@ -210,15 +220,32 @@ describe('the gated retention layer', () => {
         out: [2, 7, 16],
       });
       expect(steps.logDecay.max().dataSync()[0]).toBeLessThan(0);
-      expectClose(steps.out, layer.mix(x), { ofLargest: 0, absolute: 0 });
+      expectClose(steps.out, layer.forward(x), { ofLargest: 0, absolute: 0 });
       store.dispose();
+    });
+  });
+  it('the plain and the fast implementation give the same output, state and gradients', () => {
+    tf.tidy(() => {
+      const x = draw(2, 7);
+      const results = (['plain', 'fast'] as const).map((implementation) => {
+        const { layer, store } = newLayer({ implementation });
+        const cache = layer.newCache(2);
+        const output = layer.forward(x, cache);
+        const { value, grads } = tf.variableGrads(() => layer.forward(x).square().sum());
+        const names = store.all().map(({ variable }) => variable.name);
+        const result = [output, cache.snapshot().state, value, ...names.map((n) => grads[n])];
+        cache.dispose();
+        store.dispose();
+        return result;
+      });
+      for (const [i, fast] of results[1].entries()) expectClose(fast, results[0][i], tolerance);
     });
   });
   it('every weight has a gradient, and it is finite', () => {
     const { layer, store } = newLayer();
     tf.tidy(() => {
       const x = draw(2, 7);
-      const { grads } = tf.variableGrads(() => layer.mix(x).square().sum());
+      const { grads } = tf.variableGrads(() => layer.forward(x).square().sum());
       for (const { name, variable } of store.all()) {
         const g = grads[variable.name];
         expect(g.dataSync().every(Number.isFinite), name).toBe(true);
@@ -228,7 +255,7 @@ describe('the gated retention layer', () => {
     store.dispose();
   });
 
-  it('has the official names, in memory [in, out], drawn within the official bounds', () => {
+  it('has the official names, in cache [in, out], drawn within the official bounds', () => {
     const { store } = newLayer();
     const bound = (gain: number, fanOut: number) => gain * Math.sqrt(6 / (16 + fanOut));
     const drawn = store.all().map(({ name, variable }) => {
@@ -254,41 +281,98 @@ describe('the gated retention layer', () => {
     expect(fixed.store.get('mixer.gt_proj.weight')).toBeUndefined();
     fixed.store.dispose();
   });
-  it('leaks nothing: a decoded token leaves the count of tensors where it was', () => {
+  it('leaks no tensors, with a cache or without', () => {
     const { layer, store } = newLayer();
-    const memory = layer.newMemory(2);
+    const cache = layer.newCache(2);
     const x = draw(2, 1);
     const long = draw(2, 8);
-    expect(leakedBy(() => layer.mix(x, memory))).toBe(0);
-    expect(leakedBy(() => layer.mix(long, memory))).toBe(0);
-    expect(leakedBy(() => ({ ...layer.explain(long) }))).toBe(0);
+    expect(leakedBy(() => layer.forward(x, cache))).toBe(0);
+    expect(leakedBy(() => layer.forward(long, cache))).toBe(0);
+    expect(leakedBy(() => ({ ...layer.forwardWithIntermediates(long) }))).toBe(0);
     tf.dispose([x, long]);
-    memory.dispose();
+    cache.dispose();
     store.dispose();
   });
-  it('refuses what does not fit, and the memory stands where it stood', () => {
+  it('refuses what does not fit, and leaves the cache as it was', () => {
     const { layer, store } = newLayer();
-    const memory = layer.newMemory(2);
+    const cache = layer.newCache(2);
     const held = tf.memory().numTensors;
     tf.tidy(() => {
-      expect(() => layer.mix(draw(1, 3), memory)).toThrow(/B is 1 in x, but 2 in memory/);
-      expect(() => layer.mix(tf.zeros([2, 3, 15]), memory)).toThrow(
-        /x is \[2,3,15\], but the layer was made for dim 16/,
+      expect(() => layer.forward(draw(1, 3), cache)).toThrow(/B is 1 in x, but 2 in cache/);
+      expect(() => layer.forward(tf.zeros([2, 3, 15]), cache)).toThrow(
+        /x is \[2,3,15\], but the weight is \[16, 16\]; x needs 16 features/,
       );
-      expect(() => layer.mix(tf.zeros([2, 0, 16]), memory)).toThrow(/N is 0/);
+      expect(() => layer.forward(tf.zeros([2, 0, 16]), cache)).toThrow(/N is 0/);
     });
-    expect([memory.length, tf.memory().numTensors]).toEqual([0, held]);
+    expect([cache.length, tf.memory().numTensors]).toEqual([0, held]);
     const scope = new ParameterScope(new ParameterStore(), new SeededRandom(1));
     expect(() => new GatedRetention(scope, { dim: 16, heads: 3 })).toThrow(
-      /dim is 16 and heads is 3/,
+      /dim is 16, valueDim is 16 and heads is 3/,
     );
     expect(
       () => new GatedRetention(scope, { dim: 16, heads: 2, form: 'chunky' as 'chunkwise' }),
     ).toThrow(/form is "chunky"; allowed: parallel, recurrent, chunkwise/);
-    expect(() => new GatedRetention(scope, { dim: 6, heads: 2 })).toThrow(
-      /even number of features/,
+    expect(() => new GatedRetention(scope, { dim: 6, heads: 2 })).toThrow(/for keys an even one/);
+    expect(() => new GatedRetention(scope, { dim: 16, heads: 2, chunkSize: 0 })).toThrow(
+      /chunkSize is 0/,
     );
-    memory.dispose();
+    expect(() => layer.newCache(0)).toThrow(/batch is 0/);
+    cache.dispose();
     store.dispose();
+  });
+});
+
+describe('padded positions', () => {
+  const padLengths = [0, 3];
+  it('leave the outputs and the state of a row as they are without padding, in every turn', () => {
+    const { layer, store } = newLayer();
+    tf.tidy(() => {
+      const together = layer.newCache(2);
+      const alone = layer.newCache(1);
+      for (const seed of [1, 2]) {
+        const x = draw(2, 7, seed);
+        const row = x.slice<tf.Tensor3D>([1, 3, 0], [1, 4, -1]); // row 1 without its padding
+        const got = layer.forward(x, together, padLengths).slice([1, 3, 0], [1, 4, -1]);
+        expectClose(got, layer.forward(row, alone), tolerance, 'output');
+        expectClose(together.state.slice([1], [1]), alone.state, tolerance, 'state');
+      }
+      expect(together.lengths).toEqual([14, 8]);
+      together.dispose();
+      alone.dispose();
+    });
+    store.dispose();
+  });
+  it('with a gate of exactly 0 keep the state too', () => {
+    tf.tidy(() => {
+      const inputs = drawInputs({ ...small, B: 2, carried: true });
+      const zero = tf.fill([2, 1, 9], Number.NEGATIVE_INFINITY) as tf.Tensor3D;
+      const masked = maskPadding({ ...inputs, logDecay: zero }, [9, 8]);
+      const { initialState } = inputs;
+      const { state } = chunkwiseRetention(masked, { initialState, chunkSize: 4 });
+      const first = (x: tf.Tensor) => x.slice([0], [1]);
+      expectClose(first(state), first(initialState as tf.Tensor4D), tolerance);
+      expect(() => expectClose(state, initialState as tf.Tensor4D, tolerance)).toThrow(
+        /worst error/, // row 1 has a token
+      );
+    });
+  });
+  it('negative control: both k and logDecay need the mask', () => {
+    tf.tidy(() => {
+      const inputs = drawInputs({ ...small, carried: true });
+      const before = inputs.initialState as tf.Tensor4D;
+      const masked = maskPadding(inputs, [9]);
+      const stateAfter = (given: RetentionInputs, initialState?: tf.Tensor4D) =>
+        chunkwiseRetention(given, { initialState }).state;
+      expectClose(stateAfter(masked, before), before, tolerance);
+      const keysOnly = { ...masked, logDecay: inputs.logDecay };
+      expect(() => expectClose(stateAfter(keysOnly, before), before, tolerance)).toThrow(
+        /worst error/,
+      );
+      expectClose(stateAfter(keysOnly), tf.zerosLike(before)); // not visible in a first prompt
+      const gatesOnly = { ...masked, k: inputs.k };
+      expect(() => expectClose(stateAfter(gatesOnly, before), before, tolerance)).toThrow(
+        /worst error/,
+      );
+    });
   });
 });

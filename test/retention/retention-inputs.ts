@@ -2,10 +2,10 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { type OneHead, recurrenceByDefinition } from '../../src/retention/definition';
-import type { RetentionForm, RetentionInputs } from '../../src/retention/types';
+import type { RetentionForm, RetentionInputs } from '../../src/retention/retention-form';
 import { normal, SeededRandom } from '../helpers';
 
-export interface Drawn {
+export interface Sizes {
   B: number;
   H: number;
   N: number;
@@ -15,12 +15,14 @@ export interface Drawn {
   carried: boolean;
   /** Centre of the gates' logits: −60 forgets at once, 60 forgets nothing. */
   gateLogit: number;
+  /** The share of gates replaced: half of them by exactly 0 (logDecay −∞), half by exactly 1. */
+  exactGates: number;
   seed: number;
 }
 export type DrawnInputs = RetentionInputs & { initialState?: tf.Tensor4D };
 
-/** From "forget at once" to "forget nothing", with τ = 1 so that the range is really reached. */
-export const sizes = (longest: number): fc.Arbitrary<Drawn> =>
+/** From "forgets at once" to "forgets nothing", with τ = 1 so that the range is really reached. */
+export const drawnSizes = (longest: number): fc.Arbitrary<Sizes> =>
   fc.record({
     B: fc.integer({ min: 1, max: 3 }),
     H: fc.integer({ min: 1, max: 3 }),
@@ -29,9 +31,10 @@ export const sizes = (longest: number): fc.Arbitrary<Drawn> =>
     Dv: fc.integer({ min: 1, max: 6 }),
     carried: fc.boolean(),
     gateLogit: fc.constantFrom(-60, -4, 0, 4, 60),
+    exactGates: fc.constantFrom(0, 0, 0.4, 1),
     seed: fc.nat(9999),
   });
-export const small: Drawn = {
+export const small: Sizes = {
   B: 1,
   H: 1,
   N: 9,
@@ -39,52 +42,52 @@ export const small: Drawn = {
   Dv: 2,
   carried: false,
   gateLogit: 0,
+  exactGates: 0,
   seed: 3,
 };
 
 /** The caller owns the tensors. */
-export function drawInputs({ B, H, N, Dk, Dv, carried, gateLogit, seed }: Drawn): DrawnInputs {
+export function drawInputs(sizes: Sizes): DrawnInputs {
+  const { B, H, N, Dk, Dv, carried, gateLogit, exactGates, seed } = sizes;
   const random = new SeededRandom(seed);
-  const logDecays = Array.from(
-    random.normals(B * H * N, gateLogit),
-    (z) => -Math.log1p(Math.exp(-z)),
-  );
-  return {
+  const gateLogits = Array.from(random.normals(B * H * N, gateLogit));
+  const logDecays = gateLogits.map((z) => -Math.log1p(Math.exp(-z)));
+  const inputs: DrawnInputs = {
     q: normal<tf.Tensor4D>(random, [B, H, N, Dk]),
     k: normal<tf.Tensor4D>(random, [B, H, N, Dk]),
     v: normal<tf.Tensor4D>(random, [B, H, N, Dv]),
-    logDecay: tf.tensor3d(logDecays, [B, H, N]),
-    ...(carried ? { initialState: normal<tf.Tensor4D>(random, [B, H, Dk, Dv]) } : {}),
+    logDecay: tf.tensor3d(withExactGates(logDecays, exactGates, random), [B, H, N]),
   };
+  if (carried) inputs.initialState = normal<tf.Tensor4D>(random, [B, H, Dk, Dv]);
+  return inputs;
+}
+function withExactGates(logDecays: number[], share: number, random: SeededRandom): number[] {
+  if (share === 0) return logDecays;
+  return logDecays.map((logDecay) => {
+    if (random.uniform() >= share) return logDecay;
+    return random.uniform() < 0.5 ? Number.NEGATIVE_INFINITY : 0;
+  });
 }
 
 /** [B][H] of the plain numbers that one head needs, with its state. */
-export function perHead({
-  q,
-  k,
-  v,
-  logDecay,
-  initialState,
-}: DrawnInputs): (OneHead & { initialState?: number[][] })[][] {
-  const [Q, K, V, G, S] = [
-    q.arraySync(),
-    k.arraySync(),
-    v.arraySync(),
-    logDecay.arraySync(),
-    initialState?.arraySync(),
-  ];
-  return Q.map((heads, b) =>
+export function perHead(inputs: DrawnInputs): (OneHead & { initialState?: number[][] })[][] {
+  const q = inputs.q.arraySync();
+  const k = inputs.k.arraySync();
+  const v = inputs.v.arraySync();
+  const logDecay = inputs.logDecay.arraySync();
+  const S = inputs.initialState?.arraySync();
+  return q.map((heads, b) =>
     heads.map((_, h) => ({
-      q: Q[b][h],
-      k: K[b][h],
-      v: V[b][h],
-      logDecay: G[b][h],
-      initialState: S?.[b]?.[h],
+      q: q[b][h],
+      k: k[b][h],
+      v: v[b][h],
+      logDecay: logDecay[b][h],
+      initialState: S?.[b][h],
     })),
   );
 }
 
-/** What the recurrence in float64 says: output [B][H][N][Dv] and state [B][H][Dk][Dv]. */
+/** What the recurrence in float64 gives: output [B][H][N][Dv] and state [B][H][Dk][Dv]. */
 export function inFloat64(inputs: DrawnInputs): { output: number[][][][]; state: number[][][][] } {
   const results = perHead(inputs).map((heads) =>
     heads.map((head) => recurrenceByDefinition(head, head.initialState)),
@@ -96,16 +99,16 @@ export function inFloat64(inputs: DrawnInputs): { output: number[][][][]; state:
 }
 
 /** The tensors in the order in which gradients are asked for. */
-export const asList = ({ q, k, v, logDecay, initialState }: DrawnInputs): tf.Tensor[] => [
-  q,
-  k,
-  v,
-  logDecay,
-  ...(initialState ? [initialState] : []),
-];
+export function asList({ q, k, v, logDecay, initialState }: DrawnInputs): tf.Tensor[] {
+  const list: tf.Tensor[] = [q, k, v, logDecay];
+  return initialState ? [...list, initialState] : list;
+}
 export const names = ['q', 'k', 'v', 'logDecay', 'initialState'];
 
-/** Gradients of Σ output·a + Σ state·b for seeded a and b: both results count, each element with a weight of its own. */
+/**
+ * Gradients of Σ output·a + Σ state·b for seeded a and b: both results count, each element with a
+ * weight of its own.
+ */
 export function gradients(
   form: RetentionForm,
   inputs: DrawnInputs,
@@ -114,10 +117,8 @@ export function gradients(
   const { a, b } = lossWeights(inputs);
   const loss = (...[q, k, v, logDecay, initialState]: tf.Tensor[]) => {
     const given = { q, k, v, logDecay } as unknown as RetentionInputs;
-    const { output, state } = form(given, {
-      initialState: initialState as tf.Tensor4D | undefined,
-      chunkSize,
-    });
+    const options = { initialState: initialState as tf.Tensor4D | undefined, chunkSize };
+    const { output, state } = form(given, options);
     return output.mul(a).sum().add<tf.Scalar>(state.mul(b).sum());
   };
   return tf.grads(loss as (...args: tf.Tensor[]) => tf.Scalar)(asList(inputs));

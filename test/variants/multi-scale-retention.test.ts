@@ -2,12 +2,12 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
 import { rmsNorm } from '../../src/layers/rms-norm';
-import { fixedLogDecay, forms, retNetGammas } from '../../src/retention/index';
+import { fixedLogDecay, forms, GatedRetention, retNetGammas } from '../../src/retention/index';
 import {
   MultiScaleRetention,
   type MultiScaleRetentionOptions,
 } from '../../src/variants/multi-scale-retention';
-import { heldOf, normalisedForms } from '../../src/variants/score-normalisation';
+import { geometricSum, normalisedForms } from '../../src/variants/score-normalisation';
 import {
   expectClose,
   leakedBy,
@@ -29,39 +29,33 @@ function drawQKV(size = 1, N = 11): { q: tf.Tensor4D; k: tf.Tensor4D; v: tf.Tens
     v: normal(random, [2, 3, N, 6], size),
   };
 }
+const scopeOf = (store: ParameterStore) => new ParameterScope(store, new SeededRandom(2));
 function newLayer(options: Partial<MultiScaleRetentionOptions> = {}): {
   layer: MultiScaleRetention;
   store: ParameterStore;
 } {
   const store = new ParameterStore();
-  return {
-    layer: new MultiScaleRetention(new ParameterScope(store, new SeededRandom(2)), {
-      dim: 12,
-      heads: 3,
-      chunkSize: 4,
-      ...options,
-    }),
-    store,
-  };
+  const all = { dim: 12, heads: 3, chunkSize: 4, ...options };
+  return { layer: new MultiScaleRetention(scopeOf(store), all), store };
 }
 const draw = (N: number) => normal<tf.Tensor3D>(new SeededRandom(9), [2, N, 12]);
 const names = Object.keys(normalisedForms) as (keyof typeof normalisedForms)[];
 
 describe('score normalisation', () => {
-  it('the sum of a row of decays, as a loop and as a formula', () => {
-    for (const gamma of [...retNetGammas(8), 0.5, 1])
+  it('geometricSum is 1 + γ + … + γ^(n−1)', () => {
+    for (const gamma of [...retNetGammas(8), 0, 0.5, 1])
       for (const n of [0, 1, 2, 17, 300]) {
         let sum = 0;
         for (let i = 0; i < n; i++) sum += gamma ** i;
-        expectClose(heldOf(gamma, n), sum, { ofLargest: 1e-12, absolute: 0 });
+        expectClose(geometricSum(gamma, n), sum, { ofLargest: 1e-12, absolute: 0 });
       }
   });
-  it.each(names)('%s: one positive factor per token and head, before the norm', (name) => {
+  it.each(names)('%s divides each token and head by one positive number', (name) => {
     tf.tidy(() => {
       const qkv = drawQKV();
       const plain = forms[name]({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) }).output;
       const divided = normalisedForms[name]({ ...qkv, gammas }, { chunkSize: 4 }).output;
-      // The factor, read off the first feature, must explain all the others.
+      // The factor of the first feature must be that of all features.
       const factor = plain
         .slice([0, 0, 0, 0], [-1, -1, -1, 1])
         .div(divided.slice([0, 0, 0, 0], [-1, -1, -1, 1]));
@@ -70,7 +64,7 @@ describe('score normalisation', () => {
       expectClose(divided.mul(factor), plain, { ofLargest: 5e-5, absolute: 0 });
     });
   });
-  it('the three factors differ, and the plain form has none: before the norm nothing agrees', () => {
+  it('before the norm no two forms agree, nor any with plain retention', () => {
     tf.tidy(() => {
       const qkv = drawQKV();
       const outputs = [
@@ -84,7 +78,7 @@ describe('score normalisation', () => {
           );
     });
   });
-  it('after the norm all agree, as far as its eps is small beside the numbers', () => {
+  it('after the norm all agree, if eps is small beside the outputs', () => {
     tf.tidy(() => {
       const qkv = drawQKV(3);
       const want = rmsNorm(
@@ -100,7 +94,7 @@ describe('score normalisation', () => {
         );
     });
   });
-  it('can it fail? tiny activations are a matter of eps: there the forms disagree', () => {
+  it('negative control: with tiny activations eps counts, and the forms disagree', () => {
     tf.tidy(() => {
       const qkv = drawQKV(0.05);
       const want = rmsNorm(normalisedForms.parallel({ ...qkv, gammas }).output, 1e-6);
@@ -111,7 +105,7 @@ describe('score normalisation', () => {
       expect(() => expectClose(got, want, { ofLargest: 0.01, absolute: 0 })).toThrow(/worst error/);
     });
   });
-  it('leaves the state plain, and continues from it', () => {
+  it('returns the plain state, and continues from it', () => {
     tf.tidy(() => {
       const qkv = drawQKV();
       const { state } = forms.recurrent({ ...qkv, logDecay: fixedLogDecay(gammas, 2, 11) });
@@ -139,7 +133,7 @@ describe('score normalisation', () => {
       expectClose(tf.concat([first.output, rest.output], 2), whole, tolerance);
     });
   });
-  it('refuses a γ too many, and leaks nothing', () => {
+  it('refuses a wrong number of gammas, and leaks no tensors', () => {
     const qkv = drawQKV();
     for (const name of names) {
       expect(() => normalisedForms[name]({ ...qkv, gammas: retNetGammas(4) })).toThrow(
@@ -154,68 +148,77 @@ describe('score normalisation', () => {
 });
 
 describe("RetNet's multi-scale retention layer", () => {
-  it('without score normalisation the forms agree to rounding, whole or in pieces', () => {
+  it('after the norm equals gated retention with a fixed decay and values as wide', () => {
     tf.tidy(() => {
-      const x = draw(11);
-      const want = newLayer({ form: 'recurrent', normalisation: 'none' }).layer.mix(x);
-      for (const form of names) {
-        const { layer } = newLayer({ form, normalisation: 'none' });
-        expectClose(layer.mix(x), want, tolerance, form);
-        const memory = layer.newMemory(2);
-        const parts = [4, 1, 6].map((n) =>
-          layer.mix(x.slice([0, memory.length, 0], [-1, n, -1]), memory),
-        );
-        expectClose(tf.concat(parts, 1), want, tolerance, `${form} in pieces`);
-        memory.dispose();
-      }
+      // Large inputs, so that eps does not count.
+      const x = draw(11).mul<tf.Tensor3D>(20);
+      const { layer, store } = newLayer({ form: 'recurrent' });
+      const options = { dim: 12, heads: 3, valueDim: 24, decay: 'fixed', normEps: 1e-6 } as const;
+      const plainStore = new ParameterStore();
+      const plain = new GatedRetention(scopeOf(plainStore), options);
+      const loose: Tolerance = { ofLargest: 1e-3, absolute: 0 };
+      expectClose(layer.forward(x), plain.forward(x), loose);
+      const before = layer.forwardWithIntermediates(x).retention;
+      const plainBefore = plain.forwardWithIntermediates(x).retention;
+      expect(() => expectClose(before, plainBefore, loose)).toThrow(/worst error/);
+      store.dispose();
+      plainStore.dispose();
     });
   });
-  it('with it, decoding token by token is the recurrent form exactly, and the others up to eps', () => {
+  it('takes no padding', () => {
+    const { layer, store } = newLayer();
+    tf.tidy(() => {
+      expect(() => layer.forward(draw(4), undefined, [0, 2])).toThrow(
+        /padLengths is \[0,2\], but score normalisation would count padded positions/,
+      );
+    });
+    store.dispose();
+  });
+  it('decoding token by token equals the recurrent form, and the others up to eps', () => {
     tf.tidy(() => {
       const x = draw(11).mul<tf.Tensor3D>(20);
       const { layer } = newLayer({ form: 'recurrent' });
-      const memory = layer.newMemory(2);
+      const cache = layer.newCache(2);
       const steps = Array.from({ length: 11 }, (_, n) =>
-        layer.mix(x.slice([0, n, 0], [-1, 1, -1]), memory),
+        layer.forward(x.slice([0, n, 0], [-1, 1, -1]), cache),
       );
-      memory.dispose();
-      expectClose(tf.concat(steps, 1), layer.mix(x), tolerance);
+      cache.dispose();
+      expectClose(tf.concat(steps, 1), layer.forward(x), tolerance);
       for (const form of ['parallel', 'chunkwise'] as const)
         expectClose(
-          newLayer({ form }).layer.mix(x),
-          layer.mix(x),
+          newLayer({ form }).layer.forward(x),
+          layer.forward(x),
           { ofLargest: 1e-3, absolute: 0 },
           form,
         );
     });
   });
-  it('values are twice as wide by default; the memory is Dk × Dv per head', () => {
+  it('has values twice as wide by default, and a state of Dk × Dv for each head', () => {
     const { layer, store } = newLayer();
-    const memory = layer.newMemory(2);
-    expect(memory.state.shape).toEqual([2, 3, 4, 8]);
+    const cache = layer.newCache(2);
+    expect(cache.state.shape).toEqual([2, 3, 4, 8]);
     expect(store.get('v_proj.weight')!.variable.shape).toEqual([12, 24]);
     expect(store.get('out_proj.weight')!.variable.shape).toEqual([24, 12]);
-    memory.dispose();
+    cache.dispose();
     store.dispose();
   });
-  it('every weight has a finite gradient, and nothing leaks', () => {
+  it('every weight has a finite gradient, and no tensor leaks', () => {
     const { layer, store } = newLayer();
     const x = draw(6);
     tf.tidy(() => {
-      const { grads } = tf.variableGrads(() => layer.mix(x).square().sum());
+      const { grads } = tf.variableGrads(() => layer.forward(x).square().sum());
       for (const { name, variable } of store.all())
         expect(grads[variable.name].dataSync().every(Number.isFinite), name).toBe(true);
     });
-    const memory = layer.newMemory(2);
-    expect(leakedBy(() => layer.mix(x, memory))).toBe(0);
-    expect(leakedBy(() => ({ ...layer.explain(x) }))).toBe(0);
-    memory.dispose();
+    const cache = layer.newCache(2);
+    expect(leakedBy(() => layer.forward(x, cache))).toBe(0);
+    expect(leakedBy(() => ({ ...layer.forwardWithIntermediates(x) }))).toBe(0);
+    cache.dispose();
     store.dispose();
   });
   it('refuses widths that do not divide', () => {
     expect(() => newLayer({ valueDim: 10 })).toThrow(/valueDim is 10 and heads is 3/);
-    expect(() => newLayer({ heads: 5 })).toThrow(/dim is 12 and heads is 5/);
-    expect(() => newLayer({ gammas: [0.5] })).toThrow(/1 gammas for 3 heads/);
+    expect(() => newLayer({ heads: 5 })).toThrow(/MultiScaleRetention: dim is 12/);
     expect(() => newLayer({ chunkSize: 0 })).toThrow(/chunkSize is 0/);
   });
 });
