@@ -1,16 +1,16 @@
 /**
- * Bytes by formula, from a config alone: what weights weigh, and what a model must remember of N tokens.
+ * Bytes by formula, from a config alone: the weights, and the cache after N tokens.
  *
- *   Transformer   2 · L · N · Hkv · D · b                   every layer keeps keys and values
- *   YOCO          2 · N · Hkv · D · b  +  bounded states     one layer's worth, and L/2 states that do not grow
- *   state         H · Dk · Dv · b  (retention)    2 · min(N, C) · dim · b  (window)
+ *   Transformer   2 · L · N · Hkv · D · b                    every layer keeps keys and values
+ *   YOCO          2 · N · Hkv · D · b + L/2 bounded states   keys and values of one layer
+ *   state         H · Dk · Dv · b (retention)                2 · min(N, C) · dim · b (window)
  *
- * The ratio tends to L as N grows, not to L/2: one cache instead of L.
+ * b is the bytes per value. The ratio tends to L as N grows, not to L/2: one cache instead of L.
  *
- * The same numbers come out of a live model's `cache.bytes`, to the byte; a test holds that. Set `bytesPerValue` to 2 for
- * the paper's bfloat16. Source: YOCO, table 1, O(LND) against O((N+L)D), with its constants written out.
+ * Tests compare the formulas with `cache.bytes` of live models, to the byte. Set `bytesPerValue` to
+ * 2 for the paper's bfloat16. Source: YOCO, arXiv 2405.05254, table 1, O(LND) against O((N+L)D),
+ * with its constants written out.
  */
-
 import {
   checkConfig,
   type ModelConfig,
@@ -24,30 +24,26 @@ export const GiB = 2 ** 30;
 export const GB = 1e9;
 
 export interface CacheSize {
-  /** Tokens taken. */
+  /** Tokens in the cache. */
   tokens: number;
   batch?: number;
   /** 4 for float32, 2 for bfloat16, 1 for 8-bit caches. */
   bytesPerValue?: number;
 }
-/** Bytes in all, and of each part under the name that the model's cache gives it. */
-export interface Bytes {
+/** Bytes of a model's cache, with the names of its fields. */
+export interface CacheBytes {
   total: number;
-  parts: Record<string, number>;
+  /** Of each layer that keeps something: a Transformer's layers, YOCO's self-decoder layers. */
+  layers: number[];
+  /** YOCO's keys and values for all cross-decoder layers; 0 in a Transformer. */
+  global: number;
 }
-
-const summed = (parts: Record<string, number>): Bytes => ({
-  total: Object.values(parts).reduce((a, b) => a + b, 0),
-  parts,
-});
-const numbered = (name: string, count: number, value: number) =>
-  Array.from({ length: count }, (_, i) => [`${name}.${i}`, value] as const);
 
 /** @throws RangeError for a config or a size that is not allowed. */
 export function cacheBytes(
   config: ModelConfig,
   { tokens, batch = 1, bytesPerValue = 4 }: CacheSize,
-): Bytes {
+): CacheBytes {
   checkConfig(config);
   if (!Number.isInteger(tokens) || tokens < 0)
     throw new RangeError(`cacheBytes: tokens is ${tokens}; give a whole number, 0 or more.`);
@@ -56,56 +52,71 @@ export function cacheBytes(
     throw new RangeError(
       `cacheBytes: bytesPerValue is ${bytesPerValue}; give 4 (float32), 2 (bfloat16) or 1.`,
     );
-  const keysAndValues = (kept: number, width: number) => 2 * batch * kept * width * bytesPerValue;
+  const kvBytes = (length: number, width: number) => 2 * batch * length * width * bytesPerValue;
+
   if (config.kind === 'transformer') {
-    // With a window, C − 1 tokens: the newcomer brings its own key.
-    const kept = Math.min(tokens, (config.windowSize ?? Infinity) - 1);
-    return summed(
-      Object.fromEntries(
-        numbered('layers', config.layers, keysAndValues(kept, config.kvHeads * config.headDim)),
-      ),
-    );
+    const { layers, kvHeads, headDim, windowSize = Infinity } = config;
+    // A window of C keeps C − 1 tokens, because the next token brings its own key.
+    const perLayer = kvBytes(Math.min(tokens, windowSize - 1), kvHeads * headDim);
+    return withTotal(new Array(layers).fill(perLayer), 0);
   }
-  const state =
+  const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
+  const perLayer =
     config.selfDecoder === 'sliding-window'
-      ? keysAndValues(Math.min(tokens, config.windowSize!), config.dim)
-      : (batch * config.dim ** 2 * bytesPerValue) / config.selfHeads; // H · (dim/H)²
-  const global: Record<string, number> =
-    config.crossLayers > 0
-      ? { cross: keysAndValues(tokens, (config.kvHeads * config.dim) / config.heads) }
-      : {};
-  return summed({ ...Object.fromEntries(numbered('self', config.selfLayers, state)), ...global });
+      ? kvBytes(Math.min(tokens, config.windowSize!), dim)
+      : (batch * dim ** 2 * bytesPerValue) / selfHeads; // H states of (dim / H)²
+  const global = crossLayers > 0 ? kvBytes(tokens, (kvHeads * dim) / heads) : 0;
+  return withTotal(new Array(selfLayers).fill(perLayer), global);
 }
 
-/** Numbers in the weights, by part. Norms are counted; nothing here has a bias. */
-export function parameterCount(config: ModelConfig): Bytes {
+function withTotal(layers: number[], global: number): CacheBytes {
+  let total = global;
+  for (const bytes of layers) total += bytes;
+  return { total, layers, global };
+}
+
+/** Numbers in the weights, in total and by part. */
+export interface ParameterCount {
+  total: number;
+  parts: Record<string, number>;
+}
+
+/** Norms are counted; no layer has a bias. @throws RangeError for a config that is not allowed. */
+export function parameterCount(config: ModelConfig): ParameterCount {
   checkConfig(config);
   const { vocabSize, dim, tiedEmbeddings } = config;
-  return summed({
+  const parts: Record<string, number> = {
     embedding: vocabSize * dim,
     ...(config.kind === 'transformer' ? transformerParts(config) : yocoParts(config)),
     norm: dim,
     head: tiedEmbeddings ? 0 : vocabSize * dim,
-  });
+  };
+  let total = 0;
+  for (const part of Object.values(parts)) total += part;
+  return { total, parts };
 }
+
 const ffnAndNorms = ({ dim, ffnDim }: ModelConfig) => 3 * dim * ffnDim + 2 * dim;
 
-function transformerParts(config: TransformerConfig): Record<string, number> {
+function transformerParts(config: TransformerConfig) {
   const { dim, heads, kvHeads, headDim, layers } = config;
-  return { layers: layers * (dim * headDim * (2 * heads + 2 * kvHeads) + ffnAndNorms(config)) };
+  const mixer = dim * headDim * (2 * heads + 2 * kvHeads); // Wq, Wo and Wk, Wv
+  return { layers: layers * (mixer + ffnAndNorms(config)) };
 }
-function yocoParts(config: YocoConfig): Record<string, number> {
+
+function yocoParts(config: YocoConfig) {
   const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers, selfDecoder } = config;
-  const mixer = {
+  const selfMixer = {
     'sliding-window': 4 * dim ** 2,
     retention: 5 * dim ** 2,
     'gated-retention': 5 * dim ** 2 + dim * selfHeads,
   }[selfDecoder];
+  const crossMixer = 2 * dim ** 2; // Wq and Wo; Wk and Wv exist once for all layers
+  const globalKeysValues = (2 * dim * kvHeads * dim) / heads + dim; // Wk, Wv and a norm
   return {
-    selfDecoder: selfLayers * (mixer + ffnAndNorms(config)),
-    // Wq and Wo of each layer; W_K and W_V once for all of them, behind a norm.
-    crossDecoder: crossLayers * (2 * dim ** 2 + ffnAndNorms(config)),
-    globalKeysAndValues: crossLayers > 0 ? (2 * dim * kvHeads * dim) / heads + dim : 0,
+    selfDecoder: selfLayers * (selfMixer + ffnAndNorms(config)),
+    crossDecoder: crossLayers * (crossMixer + ffnAndNorms(config)),
+    globalKeysValues: crossLayers > 0 ? globalKeysValues : 0,
   };
 }
 

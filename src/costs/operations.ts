@@ -1,17 +1,17 @@
 /**
- * Floating-point operations by formula: a product of [M,K] and [K,N] takes 2·M·K·N, one multiplication and one addition
- * each. Only matrix products are counted; they are over nine tenths of the work.
+ * Floating-point operations by formula: a product of [M, K] and [K, N] takes 2·M·K·N, one
+ * multiplication and one addition each. Only matrix products are counted: over 90 % of the work.
  *
  * Two counts stand side by side:
  * - *needed*: what the mathematics asks for; in attention, only the keys that a position sees;
- * - *computed*: what this code runs, to the operation: whole bands and whole chunks with their masked halves, and the
- *   quarter turns of rotary positions, which are a product here because that is fastest.
+ * - *computed*: what the fast implementation runs, to the operation: whole query blocks and whole
+ *   chunks with their masked halves, and rotary positions, which rotate by a matrix product.
  *
- * Prefill, per token:   Transformer  L · (projections + FFN + 4·D·H·N/2)      YOCO  L/2 · (projections + FFN + constant)
+ *   prefill, per token   Transformer   L · (projections + FFN + 4·D·H·N/2)
+ *                        YOCO          L/2 · (projections + FFN + constant)
  *
- * Source: YOCO, table 2: O(LN²D) against O(LND) for the attention part.
+ * Source: YOCO, arXiv 2405.05254, table 2: O(LN²D) against O(LND) for the attention part.
  */
-
 import { queriesPerBlock, queryBlocks } from '../attention/query-blocks';
 import {
   checkConfig,
@@ -19,235 +19,205 @@ import {
   type TransformerConfig,
   type YocoConfig,
 } from '../models/config';
-import { chunkSizes } from '../retention/chunks';
+import { chunkSizes } from '../retention/retention-form';
 import { checkCount } from '../tensor/shapes';
 
-export type Part = 'projections' | 'rotary' | 'attention' | 'retention' | 'ffn' | 'head';
-export interface Count {
+export interface Flops {
   needed: number;
   computed: number;
 }
-export interface Operations extends Count {
-  parts: Record<Part, Count>;
+const partNames = ['projections', 'rotary', 'attention', 'retention', 'ffn', 'head'] as const;
+export type Part = (typeof partNames)[number];
+/** Floating-point operations, in total and by part. */
+export interface FlopCount extends Flops {
+  parts: Record<Part, Flops>;
 }
-export interface PrefillShape {
+
+export interface FlopOptions {
   batch?: number;
-  /** YOCO: leave the upper half after the last position. The Transformer has no exit. */
-  earlyExit?: boolean;
-  /** As in `prefill`. */
-  pieceSize?: number;
-  /** Which positions the output head reads. */
-  logits?: 'last' | 'all';
+  /** Tokens that the cache already holds. Default 0. */
+  before?: number;
+  /** Tokens that run at once. Default: 4096 in `prefillFlops`, all of them in `forwardFlops`. */
+  prefillChunkSize?: number;
 }
 
-class Tally {
-  readonly parts = Object.fromEntries(
-    (['projections', 'rotary', 'attention', 'retention', 'ffn', 'head'] as const).map((part) => [
-      part,
-      { needed: 0, computed: 0 },
-    ]),
-  ) as Record<Part, Count>;
+/** Adds up the operations of `batch` sequences. */
+class FlopSum implements FlopCount {
+  needed = 0;
+  computed = 0;
+  readonly parts = {} as Record<Part, Flops>;
+  constructor(private readonly batch = 1) {
+    for (const part of partNames) this.parts[part] = { needed: 0, computed: 0 };
+  }
+
   add(part: Part, computed: number, needed = computed): void {
-    this.parts[part].needed += needed;
-    this.parts[part].computed += computed;
-  }
-  get total(): Operations {
-    const sum = (which: keyof Count) =>
-      Object.values(this.parts).reduce((all, count) => all + count[which], 0);
-    return { needed: sum('needed'), computed: sum('computed'), parts: this.parts };
-  }
-}
-
-/** A piece of n tokens, behind `before` others; `sequences` of them at once. */
-interface PieceShape {
-  n: number;
-  before: number;
-  sequences: number;
-}
-
-/** Linear layers and FFN of one layer on a piece. */
-function addLinears(
-  tally: Tally,
-  { n, sequences }: PieceShape,
-  { dim, ffnDim }: ModelConfig,
-  projected: number,
-): void {
-  tally.add('projections', 2 * sequences * n * projected);
-  tally.add('ffn', 2 * sequences * n * 3 * dim * ffnDim);
-}
-/** The quarter turn of [·, heads · D] is a product with a [D, D] matrix. */
-const addRotary = (tally: Tally, { n, sequences }: PieceShape, heads: number, D: number) =>
-  tally.add('rotary', 2 * sequences * n * heads * D * D, 0);
-
-/** Scores and weighted sums of n queries over M keys, the last query at the last key. */
-function addAttention(
-  tally: Tally,
-  { n, sequences }: PieceShape,
-  M: number,
-  heads: number,
-  D: number,
-  windowSize?: number,
-): void {
-  const perPair = 4 * sequences * heads * D; // 2·D for q·k, 2·D for p·v
-  // Query i sees the M − n + 1 + i keys up to its own, or a window of them: a ramp, then level.
-  const window = Math.min(windowSize ?? M, M);
-  const rising = Math.min(n, Math.max(0, window - (M - n) - 1));
-  const seen = rising * (M - n + 1) + (rising * (rising - 1)) / 2 + (n - rising) * window;
-  const bands = queryBlocks(
-    n,
-    M,
-    queriesPerBlock(sequences * heads, Math.min(M, (windowSize ?? M) + 256)),
-    { windowSize },
-  );
-  const met = bands.reduce(
-    (sum, { count, firstKey, endKey }) => sum + count * (endKey - firstKey),
-    0,
-  );
-  tally.add('attention', perPair * met, perPair * seen);
-}
-
-/** Chunkwise retention of n tokens; a single token takes the recurrent form. */
-function addRetention(
-  tally: Tally,
-  { n, sequences }: PieceShape,
-  { dim, selfHeads, chunkSize }: YocoConfig,
-): void {
-  const D = dim / selfHeads;
-  const each = sequences * selfHeads;
-  for (const c of n === 1 ? [0] : chunkSizes(n, chunkSize))
-    tally.add('retention', each * 4 * c * c * D, each * 2 * c * (c + 1) * D);
-  tally.add('retention', each * 4 * n * D * D); // into the state, and out of it
-}
-
-const selfAttentionWidth = ({ dim, heads, kvHeads, headDim }: TransformerConfig) =>
-  dim * headDim * (2 * heads + 2 * kvHeads);
-
-function addTransformer(tally: Tally, config: TransformerConfig, piece: PieceShape): void {
-  const { heads, kvHeads, headDim, layers, windowSize } = config;
-  const kept = Math.min(piece.before, (windowSize ?? Infinity) - 1);
-  for (let l = 0; l < layers; l++) {
-    addLinears(tally, piece, config, selfAttentionWidth(config));
-    addRotary(tally, piece, heads + kvHeads, headDim);
-    addAttention(tally, piece, kept + piece.n, heads, headDim, windowSize);
-  }
-}
-function addLowerHalf(tally: Tally, config: YocoConfig, piece: PieceShape): void {
-  const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers, selfDecoder, windowSize } =
-    config;
-  const D = dim / selfHeads;
-  for (let l = 0; l < selfLayers; l++) {
-    addRotary(tally, piece, 2 * selfHeads, D);
-    if (selfDecoder === 'sliding-window') {
-      addLinears(tally, piece, config, 4 * dim ** 2);
-      addAttention(
-        tally,
-        piece,
-        Math.min(piece.before, windowSize!) + piece.n,
-        selfHeads,
-        D,
-        windowSize,
-      );
-    } else {
-      addLinears(
-        tally,
-        piece,
-        config,
-        5 * dim ** 2 + (selfDecoder === 'gated-retention' ? dim * selfHeads : 0),
-      );
-      addRetention(tally, piece, config);
+    for (const sum of [this, this.parts[part]]) {
+      sum.needed += needed;
+      sum.computed += computed;
     }
   }
-  if (crossLayers > 0) {
-    tally.add('projections', (2 * piece.sequences * piece.n * 2 * dim * kvHeads * dim) / heads);
-    addRotary(tally, piece, kvHeads, dim / heads);
+
+  /** Linear layers with `weights` weights, on n tokens. */
+  addLinears(part: Part, n: number, weights: number): void {
+    this.add(part, 2 * this.batch * n * weights);
   }
-}
-function addUpperHalf(tally: Tally, config: YocoConfig, piece: PieceShape): void {
-  const { dim, heads, crossLayers } = config;
-  for (let l = 0; l < crossLayers; l++) {
-    addLinears(tally, piece, config, 2 * dim ** 2);
-    addRotary(tally, piece, heads, dim / heads);
-    addAttention(tally, piece, piece.before + piece.n, heads, dim / heads);
+
+  /** Rotary positions multiply each head by a [D, D] matrix; the mathematics needs no product. */
+  addRotary(n: number, heads: number, D: number): void {
+    this.add('rotary', 2 * this.batch * n * heads * D * D, 0);
+  }
+
+  /** Scores and weighted sums of n queries over M keys, the last query at the last key. */
+  addAttention(n: number, M: number, heads: number, D: number, windowSize = Infinity): void {
+    // The first query sees M − n + 1 keys, each further query one more until the window is full.
+    const window = Math.min(windowSize, M);
+    const firstSees = M - n + 1;
+    const growing = Math.min(n, Math.max(0, window - firstSees)); // queries before it is full
+    const needed = growing * firstSees + (growing * (growing - 1)) / 2 + (n - growing) * window;
+
+    let computed = 0;
+    const blockSize = queriesPerBlock(this.batch * heads, Math.min(M, windowSize + 256));
+    for (const { count, firstKey, endKey } of queryBlocks(n, M, blockSize, { windowSize })) {
+      computed += count * (endKey - firstKey);
+    }
+    const flopsPerPair = 4 * this.batch * heads * D; // 2·D for q·k and 2·D for the weighted v
+    this.add('attention', flopsPerPair * computed, flopsPerPair * needed);
+  }
+
+  /** Chunkwise retention of n tokens; a single token takes the recurrent form. */
+  addRetention(n: number, heads: number, D: number, chunkSize: number): void {
+    const flopsPerPair = 4 * this.batch * heads * D;
+    for (const c of n > 1 ? chunkSizes(n, chunkSize) : []) {
+      this.add('retention', flopsPerPair * c * c, (flopsPerPair * c * (c + 1)) / 2);
+    }
+    this.add('retention', 4 * this.batch * heads * n * D * D); // writing and reading the state
   }
 }
 
-/** A prompt of `tokens`, as `prefill` computes it. @throws RangeError for a config or a size that is not allowed. */
+// Below, n tokens run at once, after `before` others.
+
+function addTransformer(sum: FlopSum, config: TransformerConfig, n: number, before: number): void {
+  const { dim, ffnDim, heads, kvHeads, headDim, layers, windowSize = Infinity } = config;
+  for (let l = 0; l < layers; l++) {
+    sum.addLinears('projections', n, dim * headDim * (2 * heads + 2 * kvHeads));
+    sum.addRotary(n, heads + kvHeads, headDim);
+    sum.addAttention(n, Math.min(before, windowSize - 1) + n, heads, headDim, windowSize);
+    sum.addLinears('ffn', n, 3 * dim * ffnDim);
+  }
+}
+
+/** The self-decoder, and K̂ and V̂ for all cross-decoder layers. */
+function addSelfDecoder(sum: FlopSum, config: YocoConfig, n: number, before: number): void {
+  const { dim, ffnDim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
+  const { selfDecoder, windowSize = Infinity, chunkSize } = config;
+  const D = dim / selfHeads;
+  for (let l = 0; l < selfLayers; l++) {
+    sum.addRotary(n, 2 * selfHeads, D);
+    if (selfDecoder === 'sliding-window') {
+      sum.addLinears('projections', n, 4 * dim ** 2);
+      sum.addAttention(n, Math.min(before, windowSize) + n, selfHeads, D, windowSize);
+    } else {
+      const gate = selfDecoder === 'gated-retention' ? dim * selfHeads : 0;
+      sum.addLinears('projections', n, 5 * dim ** 2 + gate);
+      sum.addRetention(n, selfHeads, D, chunkSize);
+    }
+    sum.addLinears('ffn', n, 3 * dim * ffnDim);
+  }
+  if (crossLayers > 0) {
+    sum.addLinears('projections', n, (2 * dim * kvHeads * dim) / heads);
+    sum.addRotary(n, kvHeads, dim / heads);
+  }
+}
+
+function addCrossDecoder(sum: FlopSum, config: YocoConfig, n: number, before: number): void {
+  const { dim, ffnDim, heads, crossLayers } = config;
+  for (let l = 0; l < crossLayers; l++) {
+    sum.addLinears('projections', n, 2 * dim ** 2);
+    sum.addRotary(n, heads, dim / heads);
+    sum.addAttention(n, before + n, heads, dim / heads);
+    sum.addLinears('ffn', n, 3 * dim * ffnDim);
+  }
+}
+
+/**
+ * `model.prefill` of `tokens` tokens: YOCO's cross-decoder and every head run on the last position.
+ * @throws RangeError for a config or a size that is not allowed.
+ */
 export function prefillFlops(
   config: ModelConfig,
   tokens: number,
-  shape: PrefillShape & { before?: number } = {},
-): Operations {
-  const {
-    batch: sequences = 1,
-    earlyExit = true,
-    pieceSize = 4096,
-    logits = 'last',
-    before = 0,
-  } = shape;
-  checkConfig(config);
-  checkCount('prefillFlops', 'tokens', tokens, 'tokens');
-  checkCount('prefillFlops', 'pieceSize', pieceSize, 'tokens');
-  const tally = new Tally();
-  for (let at = 0; at < tokens; at += pieceSize) {
-    const piece = { n: Math.min(pieceSize, tokens - at), before: before + at, sequences };
-    if (config.kind === 'transformer') addTransformer(tally, config, piece);
-    else {
-      addLowerHalf(tally, config, piece);
-      if (!earlyExit) addUpperHalf(tally, config, piece);
-    }
+  { batch, before = 0, prefillChunkSize = 4096 }: FlopOptions = {},
+): FlopCount {
+  checkSizes('prefillFlops', config, tokens, prefillChunkSize);
+  const sum = new FlopSum(batch);
+  let position = before;
+  for (const n of chunkSizes(tokens, prefillChunkSize)) {
+    if (config.kind === 'transformer') addTransformer(sum, config, n, position);
+    else addSelfDecoder(sum, config, n, position);
+    position += n;
   }
-  if (config.kind === 'yoco' && earlyExit)
-    addUpperHalf(tally, config, { n: 1, before: before + tokens - 1, sequences });
-  tally.add(
-    'head',
-    2 * sequences * (logits === 'all' ? tokens : 1) * config.dim * config.vocabSize,
-  );
-  return tally.total;
+  if (config.kind === 'yoco') addCrossDecoder(sum, config, 1, position - 1);
+  sum.addLinears('head', 1, config.dim * config.vocabSize);
+  return sum;
 }
 
-/** One more token behind `context` others: all layers, one position. */
-export const decodeFlops = (
-  config: ModelConfig,
-  context: number,
-  { batch = 1 }: { batch?: number } = {},
-): Operations => prefillFlops(config, 1, { before: context, batch });
-
-/** The full pass over [batch, tokens] with logits of every position: what the loss needs. */
-export const forwardFlops = (
+/**
+ * `model.forward` of `tokens` tokens: all layers and the logits of every position.
+ * @throws RangeError for a config or a size that is not allowed.
+ */
+export function forwardFlops(
   config: ModelConfig,
   tokens: number,
-  { batch = 1 }: { batch?: number } = {},
-): Operations =>
-  prefillFlops(config, tokens, { batch, earlyExit: false, logits: 'all', pieceSize: tokens });
+  { batch, before = 0, prefillChunkSize = tokens }: FlopOptions = {},
+): FlopCount {
+  checkSizes('forwardFlops', config, tokens, prefillChunkSize);
+  const sum = new FlopSum(batch);
+  let position = before;
+  for (const n of chunkSizes(tokens, prefillChunkSize)) {
+    if (config.kind === 'transformer') addTransformer(sum, config, n, position);
+    else addSelfDecoder(sum, config, n, position);
+    if (config.kind === 'yoco') addCrossDecoder(sum, config, n, position);
+    position += n;
+  }
+  sum.addLinears('head', tokens, config.dim * config.vocabSize);
+  return sum;
+}
 
+function checkSizes(where: string, config: ModelConfig, tokens: number, chunkSize: number): void {
+  checkConfig(config);
+  checkCount(where, 'tokens', tokens, 'tokens');
+  checkCount(where, 'prefillChunkSize', chunkSize, 'tokens');
+}
+
+/** `model.step`, one token after `context` others: all layers, one position. */
+export function decodeFlops(config: ModelConfig, context: number, { batch = 1 } = {}): FlopCount {
+  return prefillFlops(config, 1, { before: context, batch });
+}
 /**
- * One training step: forward, and back.
+ * One training step: forward and backward.
  *
- * Every product Y = A B has two on the way back, dA = dY Bᵀ and dB = Aᵀ dY: three times the forward work is needed.
- * Computed is a little different. Attention's scores are not kept but computed again: seven products for two. The turns of
- * rotary positions have no weight: two for one. In retention nothing comes before the first state and nothing reads the last.
+ * Every product Y = A B has two in the backward pass, dA = dY Bᵀ and dB = Aᵀ dY: the step needs
+ * three times the forward work. Computed differs a little. Attention computes its scores again
+ * instead of keeping them: 7 products for 2. Rotary matrices are no weights: 2 for 1. In retention
+ * the first chunk reads no state, and nothing reads the last chunk's state.
  */
 export function trainingFlops(
   config: ModelConfig,
   tokens: number,
   { batch = 1 }: { batch?: number } = {},
-): Operations {
-  const { parts } = forwardFlops(config, tokens, { batch });
-  const times: Record<Part, number> = {
-    projections: 3,
-    ffn: 3,
-    head: 3,
-    retention: 3,
-    attention: 3.5,
-    rotary: 2,
-  };
-  const tally = new Tally();
-  for (const part of Object.keys(times) as Part[])
-    tally.add(part, times[part] * parts[part].computed, 3 * parts[part].needed);
+): FlopCount {
+  const forward = forwardFlops(config, tokens, { batch });
+  const differing: Partial<Record<Part, number>> = { attention: 3.5, rotary: 2 };
+  const sum = new FlopSum();
+  for (const part of partNames) {
+    const { computed, needed } = forward.parts[part];
+    sum.add(part, (differing[part] ?? 3) * computed, 3 * needed);
+  }
   if (config.kind === 'yoco' && config.selfDecoder !== 'sliding-window' && tokens > 1) {
     const sizes = chunkSizes(tokens, config.chunkSize);
-    const perToken = (2 * batch * config.dim ** 2 * config.selfLayers) / config.selfHeads;
-    tally.add('retention', -perToken * (sizes[0] + 2 * sizes.at(-1)!), 0);
+    const stateFlopsPerToken = (2 * batch * config.dim ** 2 * config.selfLayers) / config.selfHeads;
+    const skippedTokens = sizes[0] + 2 * sizes[sizes.length - 1];
+    sum.add('retention', -stateFlopsPerToken * skippedTokens, 0);
   }
-  return tally.total;
+  return sum;
 }

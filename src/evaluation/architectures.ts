@@ -1,17 +1,10 @@
 /**
- * The models that are compared, made equally large: same width, same depth, and an FFN as wide as the budget allows.
+ * The architectures that the studies compare, all of one size: the same width, the same depth, and
+ * an FFN as wide as the Transformer's number of weights allows.
  *
- *   name                        lower half            upper half           remembers
- *   Transformer                 full attention        full attention       every token, in each layer
- *   YOCO, gated retention       gated retention       cross-attention      every token, once
- *   YOCO, window                window of C           cross-attention      every token, once
- *   YOCO, fixed retention       RetNet's decay        cross-attention      every token, once
- *   gated retention only        gated retention       gated retention      a state of fixed size per layer
- *   fixed retention only        RetNet's decay        RetNet's decay       a state of fixed size per layer
- *   window only                 window of C           window of C          C tokens per layer
- *   no self-decoder             –                     cross-attention      every token, but as a bare embedding
- *
- * and YOCO's splits: 3:1, 1:3 (layers below : above) and `interleaved`.
+ * The Transformer keeps every token in each layer, a YOCO every token once. Those without a
+ * cross-decoder (`… only`) keep a state of fixed size or a window. `interleaved` has gated
+ * retention and attention in turn. Fixed retention is RetNet's.
  */
 import { parameterCount } from '../costs/memory';
 import {
@@ -21,98 +14,86 @@ import {
   type YocoConfig,
   yocoConfig,
 } from '../models/config';
-import { createModel } from '../models/create-model';
+import { createModel } from '../models/presets';
 import type { TrainableModel } from '../training/trainer';
 import { Interleaved } from '../variants/interleaved';
 
-export const contestantNames = [
-  'Transformer',
-  'YOCO, gated retention',
-  'YOCO, window',
-  'YOCO, fixed retention',
-  'gated retention only',
-  'fixed retention only',
-  'window only',
-  'no self-decoder',
-  'YOCO 3:1',
-  'YOCO 1:3',
-  'interleaved',
-] as const;
-export type ContestantName = (typeof contestantNames)[number];
+/** The mixer of the self-decoder, and its share of all layers. */
+const splits = {
+  'YOCO, gated retention': ['gated-retention', 1 / 2],
+  'YOCO, window': ['sliding-window', 1 / 2],
+  'YOCO, fixed retention': ['retention', 1 / 2],
+  'gated retention only': ['gated-retention', 1],
+  'fixed retention only': ['retention', 1],
+  'window only': ['sliding-window', 1],
+  'no self-decoder': ['gated-retention', 0],
+  'YOCO 3:1': ['gated-retention', 3 / 4],
+  'YOCO 1:3': ['gated-retention', 1 / 4],
+  interleaved: ['gated-retention', 1 / 2],
+} as const satisfies Record<string, readonly [SelfDecoderKind, number]>;
+export type ArchitectureName = 'Transformer' | keyof typeof splits;
+export const architectureNames = ['Transformer', ...Object.keys(splits)] as ArchitectureName[];
 
-export interface Size {
+export interface ArchitectureSize {
   vocabSize: number;
   dim: number;
   /** Of all kinds of head. */
   heads: number;
   /** All layers; even. */
   layers: number;
-  /** Of the window kinds. */
+  /** Of the kinds with a window. */
   windowSize: number;
 }
 
-const lowerHalf: Partial<Record<ContestantName, SelfDecoderKind>> = {
-  'YOCO, window': 'sliding-window',
-  'window only': 'sliding-window',
-  'YOCO, fixed retention': 'retention',
-  'fixed retention only': 'retention',
-};
-/** Share of the layers that are below the global cache. */
-const shareBelow: Partial<Record<ContestantName, number>> = {
-  'gated retention only': 1,
-  'fixed retention only': 1,
-  'window only': 1,
-  'no self-decoder': 0,
-  'YOCO 3:1': 3 / 4,
-  'YOCO 1:3': 1 / 4,
-};
-
-/** The config with a given FFN width; `interleaved` takes that of a YOCO, whose layers it shuffles. */
-function configWith(
-  name: ContestantName,
-  { vocabSize, dim, heads, layers, windowSize }: Size,
-  ffnDim: number,
-): ModelConfig {
+function configWithFfn(name: ArchitectureName, size: ArchitectureSize, ffnDim: number) {
+  const { vocabSize, dim, heads, layers, windowSize } = size;
   const common = { vocabSize, dim, ffnDim, heads, kvHeads: heads };
   if (name === 'Transformer') return transformerConfig({ ...common, layers, headDim: dim / heads });
-  const selfDecoder = lowerHalf[name] ?? 'gated-retention';
-  const selfLayers = layers * (shareBelow[name] ?? 1 / 2);
-  const window = selfDecoder === 'sliding-window' ? { windowSize } : {};
+  const [selfDecoder, share] = splits[name];
+  const selfLayers = layers * share;
   return yocoConfig({
     ...common,
-    ...window,
     selfDecoder,
     selfHeads: heads,
     selfLayers,
     crossLayers: layers - selfLayers,
+    ...(selfDecoder === 'sliding-window' ? { windowSize } : {}),
   });
 }
 
-/** What `interleaved` has beyond its YOCO: keys and values in each attention layer instead of one pair behind a norm. */
-const ownKeysAndValues = (name: ContestantName, { dim, layers }: Size): number =>
-  name === 'interleaved' ? (layers / 2 - 1) * 2 * dim ** 2 - dim : 0;
-
-/**
- * A config whose weights number what a Transformer of this size with an FFN of 8/3 dim has, to the nearest FFN width.
- * @throws RangeError if the split does not come out in whole layers.
- */
-export function contestantConfig(name: ContestantName, size: Size): ModelConfig {
-  if (!contestantNames.includes(name))
-    throw new RangeError(
-      `contestant: there is no ${JSON.stringify(name)}; there are ${contestantNames.map((n) => `"${n}"`).join(', ')}.`,
-    );
-  const weights = (of: ContestantName, ffnDim: number): number =>
-    parameterCount(configWith(of, size, ffnDim)).total + ownKeysAndValues(of, size);
-  const target = weights('Transformer', Math.round((8 / 3) * size.dim));
-  const perUnit = weights(name, 2) - weights(name, 1);
-  return configWith(name, size, Math.round((target - weights(name, 1)) / perUnit) + 1);
+function countWeights(name: ArchitectureName, size: ArchitectureSize, ffnDim: number): number {
+  const weights = parameterCount(configWithFfn(name, size, ffnDim)).total;
+  if (name !== 'interleaved') return weights;
+  // Each attention layer has its own keys and values; YOCO has them once, behind a norm.
+  return weights + (size.layers / 2 - 1) * 2 * size.dim ** 2 - size.dim;
 }
 
-export type Contestant = TrainableModel & { config: ModelConfig; dispose(): void };
-/** The caller disposes it. */
-export function createContestant(name: ContestantName, size: Size, seed: number): Contestant {
-  const config = contestantConfig(name, size);
-  return name === 'interleaved'
-    ? new Interleaved(config as YocoConfig, { seed })
-    : createModel(config, { seed });
+/**
+ * A config with as many weights as a Transformer of this size with an FFN of 8/3 dim, to the
+ * nearest FFN width. @throws RangeError if the split does not give whole layers.
+ */
+export function architectureConfig(name: ArchitectureName, size: ArchitectureSize): ModelConfig {
+  if (!architectureNames.includes(name))
+    throw new RangeError(
+      `architectureConfig: there is no ${JSON.stringify(name)}; there are ` +
+        `${architectureNames.map((known) => `"${known}"`).join(', ')}.`,
+    );
+  const target = countWeights('Transformer', size, Math.round((8 / 3) * size.dim));
+  const smallest = countWeights(name, size, 1);
+  const perFfnUnit = countWeights(name, size, 2) - smallest;
+  return configWithFfn(name, size, Math.round((target - smallest) / perFfnUnit) + 1);
+}
+
+/** A model as the studies need it. */
+export type ComparedModel = TrainableModel & { config: ModelConfig; dispose(): void };
+
+/** The caller disposes it. @throws RangeError as `architectureConfig` does. */
+export function createArchitecture(
+  name: ArchitectureName,
+  size: ArchitectureSize,
+  seed: number,
+): ComparedModel {
+  const config = architectureConfig(name, size);
+  if (name === 'interleaved') return new Interleaved(config as YocoConfig, { seed });
+  return createModel(config, { seed });
 }

@@ -1,22 +1,22 @@
 /**
- * The baseline to beat: a table of which token follows which.
+ * A baseline: a table of which token follows which.
  *
  *   p(b | a) = (count(a b) + α p(b)) / (count(a) + α),   p(b) = (count(b) + 1) / (T + V)
  *
- * It remembers one token, and of the training text it knows all there is to know at that range. A model with a longer
- * memory that does not beat it has not learned to use that memory. Pairs that never came borrow α sightings from how
- * common the second token is at all: smoothing with a Dirichlet prior, MacKay and Peto (1995), section 2.
+ * It uses one token of context. A model that does not beat it has not learned to use a longer
+ * context. Pairs that never occurred get α counts, in proportion to how common the second token is:
+ * smoothing with a Dirichlet prior, MacKay and Peto (1995), section 2.
  */
 import { checkCount } from '../tensor/shapes';
 import { summary, type TextLoss } from './perplexity';
 
 export class BigramModel {
-  private readonly pairs: Float64Array;
-  private readonly firsts: Float64Array;
-  private readonly singles: Float64Array;
-  private total = 0;
+  private readonly pairCounts: Float64Array; // [V, V]
+  private readonly firstCounts: Float64Array; // [V], of tokens that another one follows
+  private readonly tokenCounts: Float64Array; // [V]
+  private readonly total: number;
 
-  /** Counts `tokens`, the same units that the model is trained on. @throws RangeError for ids outside the vocabulary. */
+  /** Counts `tokens`. @throws RangeError for ids outside the vocabulary, or α of 0 or less. */
   constructor(
     tokens: ArrayLike<number>,
     readonly vocabSize: number,
@@ -25,41 +25,42 @@ export class BigramModel {
     checkCount('BigramModel', 'vocabSize', vocabSize, 'tokens');
     if (!(alpha > 0))
       throw new RangeError(
-        `BigramModel: alpha is ${alpha}; give a number of sightings above 0, or unseen pairs are impossible.`,
+        `BigramModel: alpha is ${alpha}; give a number above 0, or unseen pairs are impossible.`,
       );
-    this.pairs = new Float64Array(vocabSize * vocabSize);
-    this.firsts = new Float64Array(vocabSize);
-    this.singles = new Float64Array(vocabSize);
+    this.pairCounts = new Float64Array(vocabSize * vocabSize);
+    this.firstCounts = new Float64Array(vocabSize);
+    this.tokenCounts = new Float64Array(vocabSize);
+    this.total = tokens.length;
     for (let n = 0; n < tokens.length; n++) {
       const b = tokens[n];
       if (!(Number.isInteger(b) && b >= 0 && b < vocabSize))
         throw new RangeError(`BigramModel: token ${n} is ${b}; ids go from 0 to ${vocabSize - 1}.`);
-      this.singles[b]++;
-      this.total++;
+      this.tokenCounts[b]++;
       if (n === 0) continue;
       const a = tokens[n - 1];
-      this.pairs[a * vocabSize + b]++;
-      this.firsts[a]++;
+      this.pairCounts[a * vocabSize + b]++;
+      this.firstCounts[a]++;
     }
   }
 
   /** p(b | a). */
   probability(a: number, b: number): number {
-    const common = (this.singles[b] + 1) / (this.total + this.vocabSize);
-    return (
-      (this.pairs[a * this.vocabSize + b] + this.alpha * common) / (this.firsts[a] + this.alpha)
-    );
+    const { alpha, vocabSize } = this;
+    const prior = (this.tokenCounts[b] + 1) / (this.total + vocabSize);
+    const count = this.pairCounts[a * vocabSize + b];
+    return (count + alpha * prior) / (this.firstCounts[a] + alpha);
   }
 
-  /** Mean loss over every token of a text but the first. @param bytes of the same text, for bits per byte. */
+  /** Loss over all tokens but the first. @param options `bytes`: of the same text in UTF-8. */
   loss(tokens: ArrayLike<number>, { bytes }: { bytes?: number } = {}): TextLoss {
     if (tokens.length < 2)
       throw new RangeError(
         `BigramModel.loss: the text has ${tokens.length} tokens; give 2 or more.`,
       );
     let nats = 0;
-    for (let n = 1; n < tokens.length; n++)
+    for (let n = 1; n < tokens.length; n++) {
       nats -= Math.log(this.probability(tokens[n - 1], tokens[n]));
+    }
     return summary(nats, tokens.length - 1, bytes);
   }
 }

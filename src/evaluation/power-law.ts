@@ -1,48 +1,51 @@
 /**
- * A straight line on doubly logarithmic paper: loss = a · size^(−b).
+ * A straight line in a doubly logarithmic plot: loss = a · size^(−b).
  *
- * With few points, the slope b is worth little without its uncertainty: the standard error of a fitted slope, from how far
- * the points lie off the line. A curve that bends (towards the loss that no model can get under) is no power law, and shows
- * as residuals of one sign in the middle.
+ * With few points, the slope b needs its uncertainty: the standard error, from the distances of the
+ * points to the line. A curve that bends (towards a loss that no model can go below) is not a power
+ * law; its middle points all lie on one side of the line.
  */
-import { linearRegression, linearRegressionLine, rSquared } from 'simple-statistics';
+import { linearRegression, linearRegressionLine, mean, rSquared } from 'simple-statistics';
 
 export interface PowerLaw {
   /** b: how fast the loss falls; 0.1 means that ten times the size divides it by 1.26. */
   exponent: number;
-  /** Of the exponent: the truth lies within two of these in about 19 of 20 cases, if the errors are like those seen. */
+  /** Of the exponent. */
   standardError: number;
-  /** a. */
-  coefficient: number;
   /** Share of the variance of ln loss that the line explains. */
   rSquared: number;
   predict(size: number): number;
 }
 
-/** @throws RangeError for fewer than three points (two always fit) or a number that has no logarithm. */
+/** @throws RangeError for fewer than three sizes, or numbers that have no logarithm. */
 export function fitPowerLaw(points: readonly { size: number; loss: number }[]): PowerLaw {
   if (new Set(points.map(({ size }) => size)).size < 3)
     throw new RangeError(
-      `fitPowerLaw: there are ${points.length} points; give three sizes or more, because two always lie on a line.`,
+      `fitPowerLaw: there are ${points.length} points; give three sizes or more, because two ` +
+        `always lie on a line.`,
     );
-  const bad = points.find(
-    ({ size, loss }) => !(size > 0 && loss > 0 && Number.isFinite(size * loss)),
-  );
-  if (bad)
-    throw new RangeError(
-      `fitPowerLaw: ${JSON.stringify(bad)} has no logarithm; give sizes and losses above 0.`,
-    );
+  for (const { size, loss } of points) {
+    if (!(size > 0 && loss > 0 && Number.isFinite(size * loss)))
+      throw new RangeError(
+        `fitPowerLaw: size is ${size} and loss is ${loss}; give numbers above 0, which have a ` +
+          `logarithm.`,
+      );
+  }
   const logs = points.map(({ size, loss }): [number, number] => [Math.log(size), Math.log(loss)]);
   const line = linearRegression(logs);
-  const along = linearRegressionLine(line);
-  const meanX = logs.reduce((sum, [x]) => sum + x, 0) / logs.length;
-  const spreadX = logs.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-  const off = logs.reduce((sum, [x, y]) => sum + (y - along(x)) ** 2, 0);
+  const lineAt = linearRegressionLine(line);
+
+  const meanX = mean(logs.map(([x]) => x));
+  let squaresX = 0;
+  let squaredResiduals = 0;
+  for (const [x, y] of logs) {
+    squaresX += (x - meanX) ** 2;
+    squaredResiduals += (y - lineAt(x)) ** 2;
+  }
   return {
     exponent: -line.m,
-    standardError: Math.sqrt(off / (logs.length - 2) / spreadX),
-    coefficient: Math.exp(line.b),
-    rSquared: rSquared(logs, along),
-    predict: (size) => Math.exp(along(Math.log(size))),
+    standardError: Math.sqrt(squaredResiduals / (logs.length - 2) / squaresX),
+    rSquared: rSquared(logs, lineAt),
+    predict: (size) => Math.exp(lineAt(Math.log(size))),
   };
 }

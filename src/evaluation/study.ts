@@ -1,13 +1,31 @@
 /**
- * A study: the same budget for every kind of model and every seed, each run a line in a file.
+ * A study: every kind of model, the same budget, several seeds; each run is one line of a file.
  *
- *   { study, settings, runs: [{ kind, seed, parameters, seconds, engine, … what was measured }] }
+ *   { study, command, settings, runs: [{ kind, seed, parameters, …measured, seconds, engine }] }
  *
- * The file grows run by run and is written anew, beside its place and then renamed, after each: a study that is stopped has
- * lost one run at most, and goes on where it stood. Runs made with other settings are never mixed in: they are refused.
+ * The file is replaced after each run: a study that is stopped loses one run at most, and can be
+ * resumed. A file that was made with other settings is refused, so that its runs can be compared.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { writeDurably } from '../weights/atomic-write';
+import { setImmediate } from 'node:timers/promises';
+import { mean } from 'simple-statistics';
+import type { DataLoader } from '../training/batches';
+import { readCorpus, splitText } from '../training/corpus';
+import { CharacterTokenizer } from '../training/tokenizer';
+import {
+  type StepReport,
+  type TrainableModel,
+  Trainer,
+  type TrainerOptions,
+  trainerDefaults,
+} from '../training/trainer';
+import { atomicWrite } from '../weights/atomic-write';
+import {
+  type ArchitectureName,
+  type ArchitectureSize,
+  type ComparedModel,
+  createArchitecture,
+} from './architectures';
 
 export interface StudyRun {
   kind: string;
@@ -19,88 +37,155 @@ export interface StudyRun {
 }
 export interface StudyFile<Run extends StudyRun = StudyRun> {
   study: string;
-  /** What was typed to make it. */
+  /** The command that makes the file. */
   command: string;
-  /** All that decides the result, apart from kind and seed. */
+  /** All that decides the results, apart from kind and seed. */
   settings: Record<string, unknown>;
   runs: Run[];
 }
+type Measured<Run> = Omit<Run, 'kind' | 'seed' | 'seconds' | 'engine'>;
+type OnStep = (report: StepReport) => void;
 
-/** What a study does for one kind and one seed. */
-export interface StudyDefinition<Settings extends Record<string, unknown>, Run extends StudyRun> {
+export interface Study<Settings extends { steps: number }, Run extends StudyRun> {
   name: string;
   about: string;
   kinds: readonly string[];
   settings: Settings;
-  run(
-    kind: string,
-    seed: number,
-    settings: Settings,
-    onStep?: (report: { step: number; loss: number }) => void,
-  ): Promise<Omit<Run, 'kind' | 'seed' | 'seconds' | 'engine'>>;
+  /** Trains one model and measures it. */
+  run(kind: string, seed: number, settings: Settings, onStep?: OnStep): Promise<Measured<Run>>;
 }
 
-/** @throws RangeError if the file is no study. */
+/** @throws RangeError if the file is not a study. */
 export function readStudy<Run extends StudyRun>(path: string): StudyFile<Run> {
+  const advice = 'npm run study -- --help says how to make one.';
   let file: StudyFile<Run>;
   try {
-    file = JSON.parse(readFileSync(path, 'utf8')) as StudyFile<Run>;
+    file = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new RangeError(
-      `${path}: this is no study (${(error as Error).message}). npm run study -- --help says how to make one.`,
-    );
+    throw new RangeError(`${path} is not a study (${(error as Error).message}). ${advice}`);
   }
   if (typeof file?.study !== 'string' || !Array.isArray(file.runs))
-    throw new RangeError(
-      `${path}: this is no study; it needs "study" and "runs". npm run study -- --help says how to make one.`,
-    );
+    throw new RangeError(`${path} is not a study: it needs "study" and "runs". ${advice}`);
   return file;
 }
 
-/** The file at `path` to go on with, or a new one. @throws RangeError if it was made with other settings. */
+/** The file at `path`, or a new one. @throws RangeError if it was made with other settings. */
 export function openStudy<Run extends StudyRun>(
   path: string,
-  fresh: Omit<StudyFile<Run>, 'runs'>,
+  empty: Omit<StudyFile<Run>, 'runs'>,
 ): StudyFile<Run> {
-  if (!existsSync(path)) return { ...fresh, runs: [] };
+  if (!existsSync(path)) return { ...empty, runs: [] };
   const found = readStudy<Run>(path);
-  const different = [
-    ...new Set([...Object.keys(found.settings), ...Object.keys(fresh.settings)]),
-  ].filter((name) => JSON.stringify(found.settings[name]) !== JSON.stringify(fresh.settings[name]));
-  if (found.study !== fresh.study || different.length > 0)
+  const different: string[] = found.study === empty.study ? [] : ['study'];
+  for (const name in { ...found.settings, ...empty.settings }) {
+    const [a, b] = [found.settings[name], empty.settings[name]].map((x) => JSON.stringify(x));
+    if (a !== b) different.push(name);
+  }
+  if (different.length > 0)
     throw new RangeError(
-      `${path} was made with other settings (${different.join(', ') || found.study}); runs of two kinds must not mix. Name another file with --out, or delete this one.`,
+      `${path} was made with other settings (${different.join(', ')}), and its runs cannot be ` +
+        `compared with new ones. Name another file with --out, or delete this one.`,
     );
   return found;
 }
 
-/** Each run on a line of its own, so that two versions of the file can be compared by eye. */
+/** Each run on a line of its own, so that two versions of a file can be compared. */
 export function saveStudy(path: string, { runs, ...head }: StudyFile): void {
-  const text = `${JSON.stringify(head, null, 2).replace(/\n}$/, ',')}\n  "runs": [\n${runs.map((run) => `    ${JSON.stringify(run)}`).join(',\n')}\n  ]\n}\n`;
-  writeDurably(path, text);
+  const headLines = JSON.stringify(head, null, 2).replace(/\n}$/, ',');
+  const runLines = runs.map((run) => `    ${JSON.stringify(run)}`).join(',\n');
+  atomicWrite(path, `${headLines}\n  "runs": [\n${runLines}\n  ]\n}\n`);
 }
 
-export interface Spread {
-  mean: number;
-  /** The smallest and the largest: with three seeds, that is the whole story, and a standard deviation would be a guess. */
-  least: number;
-  most: number;
-  count: number;
-}
-/** @throws RangeError if there is nothing to summarise. */
-export function spread(values: readonly number[]): Spread {
-  if (values.length === 0) throw new RangeError('spread: there are no values; give one or more.');
-  const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
-  return { mean, least: Math.min(...values), most: Math.max(...values), count: values.length };
+/** The book in characters: the text to learn from, and a part of the held-out text. */
+export function bookInCharacters(settings: { rareCharacters: number; heldOutTokens: number }) {
+  const { train, validation } = splitText(readCorpus().text);
+  const tokenizer = CharacterTokenizer.fit(train, settings.rareCharacters);
+  const heldOut = tokenizer.encode(validation).subarray(0, settings.heldOutTokens + 1);
+  return { vocabSize: tokenizer.vocabSize, train: tokenizer.encode(train), heldOut };
 }
 
-/** What `measure` gives for each kind, over its seeds, in the order in which the kinds first come. */
-export function byKind<Run extends StudyRun>(
-  runs: readonly Run[],
-  measure: (run: Run) => number,
-): Map<string, Spread> {
-  const kinds = [...new Set(runs.map(({ kind }) => kind))];
-  return new Map(
-    kinds.map((kind) => [kind, spread(runs.filter((run) => run.kind === kind).map(measure))]),
-  );
+/** After the warm-up, a cosine leads from the learning rate down to 5 % of it. */
+export interface Budget extends Partial<Pick<TrainerOptions, 'context' | 'weightDecay'>> {
+  steps: number;
+  warmUpSteps: number;
+  learningRate: number;
+  batch: number;
+}
+export function trainerOptions(budget: Budget, seed: number): TrainerOptions {
+  const { steps, learningRate: peak, batch, context = 1 } = budget;
+  const { weightDecay = trainerDefaults.weightDecay } = budget;
+  const warmUpSteps = Math.min(budget.warmUpSteps, steps);
+  const schedule = { peak, steps, warmUpSteps, floor: 0.05, decay: 'cosine' as const };
+  return { ...trainerDefaults, weightDecay, batch, context, seed, schedule };
+}
+
+/** A trainer for a new model of this kind. `trainAndMeasure` disposes both. */
+export function newTrainer(
+  kind: string,
+  source: Int32Array | DataLoader,
+  settings: ArchitectureSize & Budget,
+  seed: number,
+): Trainer<ComparedModel> {
+  const model = createArchitecture(kind as ArchitectureName, settings, seed);
+  return new Trainer(model, source, trainerOptions(settings, seed));
+}
+
+export interface RunPlan<Result> {
+  /** The stored training losses are means over so many steps. */
+  stepsPerLoss: number;
+  onStep?: OnStep;
+  /** Called before the first step, with 0, and after each step. */
+  afterStep?(step: number): Promise<void>;
+  /** Called at the end. */
+  measure(): Promise<Result>;
+}
+
+/** One run: trains until the schedule ends, measures, and disposes the trainer and its model. */
+export async function trainAndMeasure<Result extends object>(
+  trainer: Trainer<TrainableModel & { dispose(): void }>,
+  { stepsPerLoss, onStep, afterStep, measure }: RunPlan<Result>,
+) {
+  try {
+    await afterStep?.(0);
+    while (trainer.step < trainer.options.schedule.steps) {
+      const report = await trainer.takeStep();
+      onStep?.(report);
+      await afterStep?.(report.step);
+      await setImmediate(); // lets signals and timers run, so that Ctrl-C works
+    }
+    const measured = await measure();
+    const losses = meansOf(stepsPerLoss, trainer.curve.losses);
+    return { parameters: trainer.model.parameters.count, ...measured, losses };
+  } finally {
+    trainer.dispose();
+    trainer.model.dispose();
+  }
+}
+
+/** Means over groups of `size` values, to four digits; the last group may be smaller. */
+function meansOf(size: number, values: readonly number[]): number[] {
+  const means: number[] = [];
+  for (let start = 0; start < values.length; start += size) {
+    means.push(Number(mean(values.slice(start, start + size)).toPrecision(4)));
+  }
+  return means;
+}
+
+/**
+ * With three seeds, the extremes say more than a standard deviation would.
+ * @throws RangeError if there are no values.
+ */
+export function spread(values: readonly number[]) {
+  const count = values.length;
+  if (count === 0) throw new RangeError('spread: there are no values; give one or more.');
+  return { mean: mean([...values]), least: Math.min(...values), most: Math.max(...values), count };
+}
+
+/** The spread of `measure` over the seeds of each kind, in the order of the file. */
+export function byKind<Run extends StudyRun>(runs: readonly Run[], measure: (run: Run) => number) {
+  const values = new Map<string, number[]>();
+  for (const run of runs) {
+    values.set(run.kind, [...(values.get(run.kind) ?? []), measure(run)]);
+  }
+  return new Map([...values].map(([kind, list]) => [kind, spread(list)]));
 }

@@ -1,18 +1,16 @@
-/** The paper's arithmetic: every number that follows from shapes, and the list of those that do not. */
+/** The paper's arithmetic: the numbers that follow from shapes, and the list of those that do not. */
 import { describe, expect, it } from 'vitest';
 import { cacheBytes, GB, GiB, parameterCount } from '../../src/costs/memory';
 import {
   bytesPerToken,
-  layerTokens,
   notReproduced,
   paper65B,
   profile3B,
   publishedProfile,
   publishedRatioBySize,
-  ratioLimit,
   tokensIn,
 } from '../../src/costs/paper';
-import { yocoConfig } from '../../src/models/config';
+import { type ModelConfig, type YocoConfig, yocoConfig } from '../../src/models/config';
 import { preset } from '../../src/models/presets';
 
 const million = 2 ** 20;
@@ -24,29 +22,25 @@ describe('YOCO-3B', () => {
     expect((total - parts.embedding - parts.head) / 1e9).toBeCloseTo(2.829, 3);
     expect((2 * total) / GB).toBeCloseTo(6.89, 2);
   });
-  it('4 KiB a token, 4 GiB at a million, against 104 GiB', () => {
+  it('the global cache takes 4 KiB a token, 4 GiB at a million, the Transformer 104 GiB', () => {
     const yoco = cacheBytes(preset('yoco-3B'), { tokens: million, ...bf16 });
-    expect(yoco.parts.cross / million).toBe(4096);
-    expect(yoco.parts.cross / GiB).toBe(4);
-    expect(cacheBytes(preset('transformer-3B'), { tokens: million, ...bf16 }).total / GiB).toBe(
-      104,
-    );
+    const transformer = cacheBytes(preset('transformer-3B'), { tokens: million, ...bf16 });
+    expect(yoco.global / million).toBe(4096);
+    expect(yoco.global / GiB).toBe(4);
+    expect(transformer.total / GiB).toBe(104);
   });
-  it('states of 10.2 MB whatever N; a window of 1024 with full heads would need 164 MB', () => {
-    const states = (name: string, tokens: number, windowSize?: number) => {
-      const config = preset(name);
-      const shape = windowSize
-        ? yocoConfig({ ...config, selfDecoder: 'sliding-window', windowSize } as never)
-        : config;
-      const { total, parts } = cacheBytes(shape, { tokens, ...bf16 });
-      return (total - parts.cross) / 1e6;
+  it('the states take 10.2 MB at any length; windows of 1024 would take 164 MB', () => {
+    const stateBytes = (config: ModelConfig, tokens: number) => {
+      const { total, global } = cacheBytes(config, { tokens, ...bf16 });
+      return (total - global) / 1e6;
     };
-    expect(states('yoco-3B', 10)).toBeCloseTo(10.2, 1);
-    expect(states('yoco-3B', million)).toBe(states('yoco-3B', 10));
-    expect(states('yoco-3B', million, 1024)).toBeCloseTo(163.6, 1);
+    const yoco = preset('yoco-3B') as YocoConfig;
+    const windowed = yocoConfig({ ...yoco, selfDecoder: 'sliding-window', windowSize: 1024 });
+    expect(stateBytes(yoco, 10)).toBeCloseTo(10.2, 1);
+    expect(stateBytes(yoco, million)).toBe(stateBytes(yoco, 10));
+    expect(stateBytes(windowed, million)).toBeCloseTo(163.6, 1);
   });
   it('the ratio of caches tends to L = 26, not to L/2', () => {
-    expect(ratioLimit('yoco-3B')).toBe(26);
     expect(profile3B(32 * 1024).cacheRatio).toBeLessThan(26);
     expect(profile3B(million).cacheRatio).toBeGreaterThan(25.9);
     const at = (name: string) => cacheBytes(preset(name), { tokens: 2 ** 30, ...bf16 }).total;
@@ -57,23 +51,18 @@ describe('YOCO-3B', () => {
     expect(yoco.total / GB).toBeCloseTo(11.2, 1);
     expect(transformer.total / GB).toBeCloseTo(118.1, 1);
   });
-  it('total memory: within 30 % of the published ratios at every length, within 15 % from 128K on', () => {
+  it('total memory: within 30 % of the published ratios, within 15 % from 128K on', () => {
     for (const { tokens, memoryRatio } of publishedProfile)
       expect(Math.abs(profile3B(tokens).memoryRatio / memoryRatio - 1)).toBeLessThan(
         tokens < 2 ** 17 ? 0.3 : 0.15,
       );
   });
-  it('prefill: the ratio of operations is the published ratio of times within 13 %, up to 512K; at 1M it is not', () => {
+  it('prefill: operations give the published ratio of times within 13 % up to 512K, not at 1M', () => {
     for (const { tokens, prefillRatio } of publishedProfile) {
       const off = Math.abs(profile3B(tokens).prefillRatio / prefillRatio - 1);
       if (tokens < million) expect(off).toBeLessThan(0.13);
       else expect(off).toBeGreaterThan(0.2);
     }
-  });
-  it('layer-tokens: N·L/2 + L/2 against N·L', () => {
-    expect(layerTokens(26, 32_768)).toEqual({ full: 851_968, earlyExit: 425_997 });
-    const { full, earlyExit } = layerTokens(26, million);
-    expect(full / earlyExit).toBeCloseTo(2, 5);
   });
 });
 
@@ -86,19 +75,17 @@ describe('the 65B model', () => {
     expect(tokensIn(GiB, 1, figure8)).toBe(128 * 1024);
     expect(tokensIn(GiB, layers, figure8) / 1024).toBeCloseTo(1.6, 5);
   });
-  it('the two do not go together', () => {
+  it('no single cache setting gives both', () => {
     expect(bytesPerToken(figure8) / bytesPerToken(introduction)).toBe(4);
     expect((512 * 1024 * layers * bytesPerToken(figure8)) / GB).toBeCloseTo(343.6, 1);
   });
-  it('gigabytes and gibibytes are not one: 4 GiB are 4.29 GB', () => {
+  it('4 GiB are 4.29 GB', () => {
     expect((4 * GiB) / GB).toBeCloseTo(4.295, 3);
   });
 });
 
-it('figure 8 by size: the ratio is the number of layers, whatever the heads', () => {
+it('figure 8: for every size the ratio of caches is the number of layers', () => {
   for (const layers of Object.values(publishedRatioBySize)) {
-    const perToken = bytesPerToken({ kvHeads: 8, headDim: 128, bytesPerValue: 2 });
-    expect((layers * perToken) / perToken).toBe(layers);
     const shape = { vocabSize: 8, dim: 64, ffnDim: 8, heads: 8, kvHeads: 8 };
     const tokens = 2 ** 24;
     const yoco = cacheBytes(
@@ -113,7 +100,7 @@ it('figure 8 by size: the ratio is the number of layers, whatever the heads', ()
   }
 });
 
-it('what cannot be reproduced is listed with both numbers and a reason, and the numbers do differ', () => {
+it('the table of what is not reproduced has both numbers, which differ, and a reason', () => {
   const verdicts = notReproduced();
   expect(verdicts.length).toBeGreaterThanOrEqual(6);
   for (const { claim, published, ours, why } of verdicts) {

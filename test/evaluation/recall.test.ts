@@ -1,92 +1,92 @@
-/** Recall and needles: the questions are what they say, the answers are counted rightly, and cheating does not pass. */
+/** Recall and needles: the questions are as described, and the answers are counted correctly. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
-  bareNeedles,
+  keyValueWarmup,
   NEEDLE_LENGTH,
   NeedleTask,
   NeedleVocabulary,
 } from '../../src/evaluation/needle';
 import { answerAccuracy, RecallTask, recallVocabSize } from '../../src/evaluation/recall';
+import type { Tokens } from '../../src/models/language-model';
 import { inStages } from '../../src/training/batches';
 import { readCorpus } from '../../src/training/corpus';
-import { NOT_ASKED } from '../../src/training/loss';
+import { IGNORE_INDEX } from '../../src/training/loss';
 import { useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
-/** A "model" whose first choice at each position is what `answer` says of the row up to there. */
+/** A model whose most likely token after position n of a row is `answer(row, n)`. */
 const answering = (vocabSize: number, answer: (row: number[], n: number) => number) => ({
-  logits: (tokens: unknown) => {
+  forward(tokens: Tokens) {
     const rows = tokens as number[][];
-    return tf.oneHot(
-      tf.tensor2d(
-        rows.map((row) => row.map((_, n) => answer(row, n))),
-        undefined,
-        'int32',
-      ),
-      vocabSize,
-    ) as tf.Tensor3D;
+    const answers = rows.map((row) => row.map((_, n) => answer(row, n)));
+    return tf.oneHot(tf.tensor2d(answers, undefined, 'int32'), vocabSize) as tf.Tensor3D;
   },
 });
-/** Looks the token up in what came before it, and says what followed it there. */
-const lookUp = (row: number[], n: number): number => {
-  const before = row.indexOf(row[n]);
-  return before < n ? row[before + 1] : 0;
-};
+/** Finds the first occurrence of the token, and answers with the token after it. */
+function lookUp(row: number[], n: number): number {
+  const first = row.indexOf(row[n]);
+  return first < n ? row[first + 1] : 0;
+}
+const countTargets = (row: number[]) => row.filter((target) => target !== IGNORE_INDEX).length;
 
 describe('associative recall', () => {
   const options = { keys: 12, values: 9, batch: 3, pairs: [1, 4, 12], seed: 5 };
-  it('each pair is told once and asked once; where an answer is due, it is the value of that key', () => {
-    fc.assert(
-      fc.property(fc.nat(200), fc.integer({ min: 1, max: 12 }), (number, pairs) => {
-        const { inputs, targets } = new RecallTask({ ...options, pairs }).at(number);
-        inputs.forEach((row, b) => {
-          expect(row).toHaveLength(4 * pairs);
-          const told = new Map(
-            Array.from({ length: pairs }, (_, i) => [row[2 * i], row[2 * i + 1]]),
-          );
-          expect(told.size).toBe(pairs);
-          const asked = targets[b].flatMap((target, n) =>
-            target === NOT_ASKED ? [] : [{ key: row[n], target }],
-          );
-          expect(new Map(asked.map(({ key, target }) => [key, target]))).toEqual(told);
-          // What is asked is never the token that stands there, and always the one that comes next.
-          for (const [n, target] of targets[b].entries())
-            if (target !== NOT_ASKED) expect(row[n + 1]).toBe(target);
-        });
-      }),
-      { numRuns: 30 },
-    );
+
+  it('tells each pair once and asks for it once; the target is the value of the key', () => {
+    const sizes = [fc.nat(200), fc.integer({ min: 1, max: 12 })] as const;
+    const property = fc.property(...sizes, (number, pairs) => {
+      const { inputs, targets } = new RecallTask({ ...options, pairs }).at(number);
+      for (const [b, row] of inputs.entries()) {
+        expect(row).toHaveLength(4 * pairs);
+        const told = new Map<number, number>();
+        for (let i = 0; i < pairs; i++) told.set(row[2 * i], row[2 * i + 1]);
+        expect(told.size).toBe(pairs);
+        const asked = new Map<number, number>();
+        for (const [n, target] of targets[b].entries()) {
+          if (target === IGNORE_INDEX) continue;
+          expect(target).toBe(row[n + 1]); // the next token, not the one at n
+          asked.set(row[n], target);
+        }
+        expect(asked).toEqual(told);
+        expect(countTargets(targets[b])).toBe(pairs);
+      }
+    });
+    fc.assert(property, { numRuns: 30 });
   });
-  it('batches take turns between the numbers of pairs, and depend on their number alone', () => {
+
+  it('batches take the numbers of pairs in turn, and depend on their number and the seed', () => {
     const task = new RecallTask(options);
     expect([0, 1, 2, 3].map((number) => task.at(number).inputs[0].length)).toEqual([4, 16, 48, 4]);
     expect(new RecallTask(options).at(7)).toEqual(task.at(7));
     expect(new RecallTask({ ...options, seed: 6 }).at(7)).not.toEqual(task.at(7));
   });
-  it('values are independent of keys: nothing can be learned by heart', () => {
+
+  it('every key occurs with every value, so that weights cannot learn the answers', () => {
     const seen = new Set<string>();
-    for (let number = 0; number < 60; number++)
-      for (const row of new RecallTask({ ...options, pairs: 12 }).at(number).inputs)
+    const task = new RecallTask({ ...options, pairs: 12 });
+    for (let number = 0; number < 60; number++) {
+      for (const row of task.at(number).inputs) {
         for (let i = 0; i < 24; i += 2) seen.add(`${row[i]} ${row[i + 1]}`);
+      }
+    }
     expect(seen.size).toBe(12 * 9);
   });
-  it('who looks up has all right, who guesses one value about 1 in 9, and who is a position late none', async () => {
+
+  it('accuracy is 1 for looking up, about 1/9 for one guess, 0 for an answer too late', async () => {
     const task = new RecallTask({ ...options, pairs: 8 });
     const size = recallVocabSize(options);
-    expect(await answerAccuracy(answering(size, lookUp), task, { batches: 5 })).toBe(1);
-    const guess = await answerAccuracy(
-      answering(size, () => 12),
-      task,
-      { batches: 40 },
-    );
-    expect(guess).toBeGreaterThan(0.05);
-    expect(guess).toBeLessThan(0.2);
+    expect(await answerAccuracy(answering(size, lookUp), task, 5)).toBe(1);
+    const guessing = answering(size, () => 12);
+    const accuracy = await answerAccuracy(guessing, task, 40);
+    expect(accuracy).toBeGreaterThan(0.05);
+    expect(accuracy).toBeLessThan(0.2);
     const late = answering(size, (row, n) => (n > 0 ? lookUp(row, n - 1) : 0));
-    expect(await answerAccuracy(late, task, { batches: 5 })).toBe(0);
+    expect(await answerAccuracy(late, task, 5)).toBe(0);
   });
+
   it.each([
     [{ ...options, pairs: 13 }, /pairs is 13, but there are 12 keys/],
     [{ ...options, pairs: 0 }, /pairs is 0/],
@@ -99,77 +99,74 @@ describe('a needle in a haystack', () => {
   const words = (row: number[]) => vocabulary.decode(row).split(' ');
   const common = { batch: 2, seed: 3 };
 
-  it('lies at its depth, is asked at the end, and the row is as long as it was ordered', () => {
-    for (const [depth, place] of [
-      [0, 0],
-      [0.5, 25],
-      [1, 50],
-    ] as const) {
-      // 50 words of hay: the last answer is asked and not read, so its place is hay's.
+  it.each([
+    [0, 0],
+    [0.5, 25],
+    [1, 50],
+  ])(
+    'at depth %d it begins at word %d of 50, and the last target is its number',
+    (depth, place) => {
+      // The question has no full stop, and its answer is predicted, not read.
       const length = 50 + NEEDLE_LENGTH + (NEEDLE_LENGTH - 1) - 1;
-      const { inputs, targets } = new NeedleTask(vocabulary, {
-        ...common,
-        length,
-        needles: 1,
-        depth,
-      }).at(0);
+      const task = new NeedleTask(vocabulary, { ...common, length, needles: 1, depth });
+      const { inputs, targets } = task.at(0);
       for (const [b, row] of inputs.entries()) {
         expect(row).toHaveLength(length);
-        const said = words(row);
-        expect(said.slice(place, place + 4).join(' ')).toBe('the magic number of');
-        expect(said.at(-1)).toBe(said[place + 4]);
-        expect(vocabulary.words[targets[b].at(-1)!]).toBe(said[place + 5]);
-        expect(targets[b].filter((t) => t !== NOT_ASKED)).toHaveLength(1);
+        const text = words(row);
+        expect(text.slice(place, place + 4).join(' ')).toBe('the magic number of');
+        expect(text.at(-1)).toBe(text[place + 4]);
+        expect(vocabulary.words[targets[b].at(-1)!]).toBe(text[place + 5]);
+        expect(countTargets(targets[b])).toBe(1);
       }
-    }
-  });
-  it('several needles: each city is told once and asked once, and who looks up finds all', async () => {
+    },
+  );
+
+  it('with several needles, each city is told once and asked once', async () => {
     const task = new NeedleTask(vocabulary, { ...common, length: 160, needles: 8 });
     expect(await answerAccuracy(answering(vocabulary.size, lookUp), task)).toBe(1);
     const { inputs, targets } = task.at(1);
-    inputs.forEach((row, b) => {
+    for (const [b, row] of inputs.entries()) {
       const cities = words(row).filter((word) => word.endsWith(':'));
       expect(new Set(cities).size).toBe(8);
       expect(cities).toHaveLength(16);
-      expect(targets[b].filter((t) => t !== NOT_ASKED)).toHaveLength(8);
-    });
+      expect(countTargets(targets[b])).toBe(8);
+    }
   });
-  it('can it fail? who only looks at the end of the text misses the early needles', async () => {
+
+  it('a model that reads only the last 30 tokens misses the early needles', async () => {
     const shortSighted = answering(vocabulary.size, (row, n) => {
       const from = Math.max(0, n - 30);
       return lookUp(row.slice(from, n + 1), n - from);
     });
-    const at = (depth: number) =>
-      answerAccuracy(
-        shortSighted,
-        new NeedleTask(vocabulary, { ...common, length: 128, needles: 1, depth }),
-        { batches: 4 },
-      );
-    expect(await at(1)).toBe(1);
-    expect(await at(0)).toBe(0);
+    const accuracyAt = (depth: number) => {
+      const options = { ...common, length: 128, needles: 1, depth };
+      return answerAccuracy(shortSighted, new NeedleTask(vocabulary, options));
+    };
+    expect(await accuracyAt(1)).toBe(1);
+    expect(await accuracyAt(0)).toBe(0);
   });
-  it('the hay is the book’s: no needle word, in the book’s order', () => {
-    expect(vocabulary.hay.length).toBeGreaterThan(50_000);
-    expect(words([...vocabulary.hay.subarray(0, 3)]).every((word) => /^[a-z]+$/.test(word))).toBe(
-      true,
-    );
-    expect(new Set(vocabulary.hay).size).toBe(100);
+
+  it('the haystack is made of the common words of the book', () => {
+    const { haystack } = vocabulary;
+    expect(haystack.length).toBeGreaterThan(50_000);
+    for (const word of words([...haystack.subarray(0, 1000)])) expect(word).toMatch(/^[a-z]+$/);
+    expect(new Set(haystack).size).toBe(100);
   });
-  it('bare needles ask for the same words, and stages follow one another', async () => {
-    const bare = bareNeedles(vocabulary, { pairs: [4], batch: 2, seed: 1 });
-    expect(await answerAccuracy(answering(vocabulary.size, lookUp), bare)).toBe(1);
-    expect(words(bare.at(0).inputs[0]).slice(0, 2).join(' ')).toMatch(/^[A-Z][a-z]+: \d\d$/);
-    const hay = new NeedleTask(vocabulary, { ...common, length: 64, needles: 2 });
+
+  it('the warm-up asks for the same words, and stages follow one another', async () => {
+    const warmup = keyValueWarmup(vocabulary, { pairs: [4], batch: 2, seed: 1 });
+    expect(await answerAccuracy(answering(vocabulary.size, lookUp), warmup)).toBe(1);
+    expect(words(warmup.at(0).inputs[0]).slice(0, 2).join(' ')).toMatch(/^[A-Z][a-z]+: \d\d$/);
+    const needles = new NeedleTask(vocabulary, { ...common, length: 64, needles: 2 });
     const lessons = inStages([
-      { source: bare, steps: 3 },
-      { source: hay, steps: 0 },
+      { source: warmup, steps: 3 },
+      { source: needles, steps: 0 },
     ]);
-    expect([lessons.at(2), lessons.at(3), lessons.at(9)]).toEqual([
-      bare.at(2),
-      hay.at(0),
-      hay.at(6),
-    ]);
+    expect(lessons.at(2)).toEqual(warmup.at(2));
+    expect(lessons.at(3)).toEqual(needles.at(0));
+    expect(lessons.at(9)).toEqual(needles.at(6));
   });
+
   it.each([
     [
       { ...common, length: 20, needles: 2 },
