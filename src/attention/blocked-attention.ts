@@ -1,200 +1,172 @@
 /**
- * Softmax attention, softmax(q kᵀ · scale + mask) v, in bands of queries: no N × M matrix is ever held.
+ * Softmax attention in query blocks: the inputs and results of attention.ts, never N × M scores.
  *
- * Forward, a band's scores live for one moment. For the gradient they are not saved but computed again, band by band:
- * with P the band's softmax and dO the gradient that arrives,
+ *   P = softmax(Q Kᵀ + mask),   for the queries of one block after the other
+ *   dV += Pᵀ dO     dP = dO Vᵀ     dS = P ⊙ (dP − rowSum(P ⊙ dP))     dQ = dS K     dK += dSᵀ Q
  *
- *   dV += Pᵀ dO        dP = dO Vᵀ        dS = P ⊙ (dP − Σ_m P ⊙ dP)        dQ = dS K · scale        dK += dSᵀ Q · scale
+ * Q contains the scale. The gradient computes a block's weights P again instead of keeping them.
  *
- * Source: YOCO's cross-decoder and sliding-window attention (arXiv eqs. 3 and 8). Eq. 8 prints no scale; the official
- * code uses D^-½. The bands are FlashAttention's idea (arXiv 2205.14135) without its blocks over keys.
+ * Source: FlashAttention, arXiv 2205.14135; here only the queries are cut into blocks.
  */
 import * as tf from '@tensorflow/tfjs';
-import { checkCount, readShapes } from '../tensor/shapes';
-import type { AttentionRule } from './definition';
-import { foldKeys, foldQueries, unfoldQueries } from './head-layout';
+import type { Implementation } from '../layers/mixer';
 import {
-  blockMask,
-  frontMask,
-  type QueryBlock,
-  queriesPerBlock,
-  queryBlocks,
-} from './query-blocks';
+  type AttentionForm,
+  type AttentionInputs,
+  type AttentionOptions,
+  attention,
+  attentionMask,
+  limit,
+  readAttentionShapes,
+} from './attention';
+import { foldHeads, unfoldHeads } from './head-layout';
+import { type QueryBlock, queriesPerBlock, queryBlocks } from './query-blocks';
 
-export interface AttentionInputs {
-  q: tf.Tensor4D;
-  k: tf.Tensor4D;
-  v: tf.Tensor4D;
+/** The result does not depend on `queryBlockSize`, how many queries are computed at once. */
+export type BlockedAttentionOptions = AttentionOptions & { queryBlockSize?: number };
+
+/** As `attention`: q [B, N, H, Dk], k [B, M, Hkv, Dk], v [B, M, Hkv, Dv] → [B, N, H, Dv]. */
+export function blockedAttention(
+  inputs: AttentionInputs,
+  options: BlockedAttentionOptions = {},
+): tf.Tensor4D {
+  const { B, N, Hkv, Dk } = readAttentionShapes('blockedAttention', inputs, options);
+  const { scale = Dk ** -0.5 } = options;
+  return tf.tidy(() => {
+    const Q = foldHeads(limit(inputs.q.mul(scale)), Hkv); // [B·Hkv, N·G, Dk]
+    const K = foldHeads(limit(inputs.k), Hkv); // [B·Hkv, M, Dk]
+    const V = foldHeads(inputs.v, Hkv); // [B·Hkv, M, Dv]
+    return unfoldHeads(foldedAttention(Q, K, V, N, options), B, N); // [B, N, H, Dv]
+  });
 }
-export interface AttentionOptions extends AttentionRule {
-  /** Queries per band; the result does not depend on it. */
-  blockSize?: number;
-  /** Keys at the front of each sequence of the batch that hold no token; nobody sees them. One number per sequence. */
-  hidden?: readonly number[];
-}
+
+/** The form that a tier takes. */
+export const attentionFor = (implementation: Implementation): AttentionForm =>
+  implementation === 'plain' ? attention : blockedAttention;
 
 /**
- * q [B,N,H,D], k [B,M,Hkv,D], v [B,M,Hkv,Dv] → [B,N,H,Dv]; the last query stands at the last key.
- * @throws RangeError if shapes disagree, Hkv does not divide H, a query would see no key, or a size is no count.
+ * N queries Q [B·Hkv, N·G, Dk], K [B·Hkv, M, Dk], V [B·Hkv, M, Dv] → [B·Hkv, N·G, Dv]. Q is
+ * scaled, features are limited, options checked.
  */
-export function softmaxAttention(
-  { q, k, v }: AttentionInputs,
-  options: AttentionOptions = {},
-): tf.Tensor4D {
-  const where = 'softmaxAttention';
-  const { B, N, H, M, Hkv } = readShapes(
-    where,
-    { q: 'B N H D', k: 'B M Hkv D', v: 'B M Hkv Dv' },
-    { q, k, v },
-  );
-  checkRule(where, { B, N, M, H, Hkv }, options);
-  return tf.tidy(() =>
-    unfoldQueries(foldedAttention(foldQueries(q, Hkv), foldKeys(k), foldKeys(v), options), B),
-  );
-}
-
-export function checkRule(
-  where: string,
-  sizes: { B: number; N: number; M: number; H: number; Hkv: number },
-  options: AttentionOptions,
-): void {
-  const { N, M, H, Hkv } = sizes;
-  if (H % Hkv !== 0)
-    throw new RangeError(
-      `${where}: q has ${H} heads, k has ${Hkv}; the number of key/value heads must divide that of query heads.`,
-    );
-  if (options.causal === false && options.windowSize !== undefined)
-    throw new RangeError(
-      `${where}: windowSize is ${options.windowSize} without causal; a window here is a causal one.`,
-    );
-  if (options.causal !== false && N > M)
-    throw new RangeError(
-      `${where}: there are ${N} queries, but only ${M} keys; the last query stands at the last key, so the first would see nothing.`,
-    );
-  if (options.windowSize !== undefined)
-    checkCount(where, 'windowSize', options.windowSize, 'tokens, the token itself included');
-  if (options.blockSize !== undefined) checkCount(where, 'blockSize', options.blockSize, 'queries');
-  if (
-    options.hidden &&
-    (options.hidden.length !== sizes.B ||
-      !options.hidden.every((n) => Number.isInteger(n) && n >= 0 && n <= M))
-  )
-    throw new RangeError(
-      `${where}: hidden is [${options.hidden}]; give one number from 0 to ${M} for each of the ${sizes.B} sequences.`,
-    );
-}
-
-/** q [B·Hkv, G, N, D], k [B·Hkv, M, D], v [B·Hkv, M, Dv] → [B·Hkv, G, N, Dv]. */
 export function foldedAttention(
-  q: tf.Tensor4D,
-  k: tf.Tensor3D,
-  v: tf.Tensor3D,
-  options: AttentionOptions,
-): tf.Tensor4D {
-  const [BHkv, G, N, D] = q.shape;
-  const M = k.shape[1];
-  const scale = options.scale ?? D ** -0.5;
-  const seen = Math.min(M, (options.windowSize ?? M) + 256);
-  const blocks = queryBlocks(N, M, options.blockSize ?? queriesPerBlock(BHkv * G, seen), options);
+  Q: tf.Tensor3D,
+  K: tf.Tensor3D,
+  V: tf.Tensor3D,
+  N: number,
+  options: BlockedAttentionOptions,
+): tf.Tensor3D {
+  const [BHkv, rows] = Q.shape;
+  const M = K.shape[1];
+  const G = rows / N;
+  // A block of at most 256 queries meets at most 256 keys more than a window.
+  const keysPerBlock = Math.min(M, (options.windowSize ?? M) + 256);
+  const { queryBlockSize = queriesPerBlock(BHkv * G, keysPerBlock) } = options;
+  const plan = { N, M, G, options, blocks: queryBlocks(N, M, queryBlockSize, options) };
 
-  /** A band's weights, [B·Hkv, G·n, keys]. */
-  const weights = (rows: tf.Tensor3D, keysT: tf.Tensor3D, block: QueryBlock): tf.Tensor3D => {
-    const scores = tf.matMul<tf.Tensor3D>(rows, timeSlice(keysT, 2, block.firstKey, block.endKey));
-    const mask = blockMask(block, N, M, options);
-    const front = frontMask(options.hidden, BHkv, block.firstKey, block.endKey);
-    if (!mask && !front) return tf.softmax(scores);
-    let byHead = scores.reshape<tf.Tensor4D>([BHkv, G, block.count, -1]);
-    if (mask) byHead = byHead.add(mask);
-    // A padded query sees no key at all: its softmax is even over what is masked, finite, and unread.
-    if (front) byHead = byHead.add<tf.Tensor4D>(front.reshape([BHkv, 1, 1, -1]));
-    return tf.softmax(byHead.reshape<tf.Tensor3D>(scores.shape));
-  };
-  const rowsOf = (x: tf.Tensor4D, { start, count }: QueryBlock): tf.Tensor3D =>
-    x.slice([0, 0, start, 0], [-1, -1, count, -1]).reshape([BHkv, G * count, x.shape[3]]);
-  const bandsToWhole = (bands: tf.Tensor3D[]): tf.Tensor4D =>
-    tf.concat(
-      bands.map((band, i) => band.reshape<tf.Tensor4D>([BHkv, G, blocks[i].count, -1])),
-      2,
-    );
-
-  const forwardAndBack = tf.customGrad((...args: unknown[]) => {
-    const [Q, K, V, save] = args as [
-      tf.Tensor4D,
-      tf.Tensor3D,
-      tf.Tensor3D,
-      (tensors: tf.Tensor[]) => void,
-    ];
+  const withGradient = tf.customGrad((...args: unknown[]) => {
+    const [Q, K, V, save] = args as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D, tf.GradSaveFunc];
     save([Q, K, V]);
-    const value = tf.tidy(() => {
-      const keysT = K.transpose<tf.Tensor3D>([0, 2, 1]);
-      const scaled = Q.mul<tf.Tensor4D>(scale);
-      return bandsToWhole(
-        blocks.map((block) =>
-          tf.tidy(() =>
-            tf.matMul<tf.Tensor3D>(
-              weights(rowsOf(scaled, block), keysT, block),
-              timeSlice(V, 1, block.firstKey, block.endKey),
-            ),
-          ),
-        ),
-      );
-    });
     return {
-      value,
-      gradFunc: (dO: tf.Tensor, saved: tf.Tensor[]) =>
-        backward(dO as tf.Tensor4D, saved as [tf.Tensor4D, tf.Tensor3D, tf.Tensor3D]),
+      value: tf.tidy(() => forward(Q, K, V, plan)),
+      gradFunc: (dO: tf.Tensor, saved: tf.Tensor[]) => {
+        const [Q, K, V] = saved as tf.Tensor3D[];
+        return tf.tidy(() => backward(dO as tf.Tensor3D, Q, K, V, plan));
+      },
     };
   });
-
-  const backward = (
-    dO: tf.Tensor4D,
-    [Q, K, V]: [tf.Tensor4D, tf.Tensor3D, tf.Tensor3D],
-  ): tf.Tensor[] =>
-    tf.tidy(() => {
-      const keysT = K.transpose<tf.Tensor3D>([0, 2, 1]);
-      const valuesT = V.transpose<tf.Tensor3D>([0, 2, 1]);
-      const scaled = Q.mul<tf.Tensor4D>(scale);
-      let dK: tf.Tensor3D = tf.zerosLike(K);
-      let dV: tf.Tensor3D = tf.zerosLike(V);
-      const dQ: tf.Tensor3D[] = [];
-      for (const block of blocks) {
-        const { firstKey, endKey } = block;
-        const [dQBand, dKBand, dVBand] = tf.tidy(() => {
-          const rows = rowsOf(scaled, block);
-          const dRows = rowsOf(dO, block);
-          const P = weights(rows, keysT, block);
-          const dP = tf.matMul(dRows, timeSlice(valuesT, 2, firstKey, endKey));
-          const PdP = P.mul<tf.Tensor3D>(dP);
-          const dS = PdP.sub<tf.Tensor3D>(P.mul(PdP.sum(2, true)));
-          const full = (band: tf.Tensor3D): tf.Tensor3D =>
-            endKey - firstKey === M
-              ? band
-              : band.pad([
-                  [0, 0],
-                  [firstKey, M - endKey],
-                  [0, 0],
-                ]);
-          return [
-            tf.matMul(dS, timeSlice(K, 1, firstKey, endKey)).mul<tf.Tensor3D>(scale),
-            dK.add<tf.Tensor3D>(full(tf.matMul(dS, rows, true))),
-            dV.add<tf.Tensor3D>(full(tf.matMul(P, dRows, true))),
-          ];
-        });
-        tf.dispose([dK, dV]);
-        dK = dKBand;
-        dV = dVBand;
-        dQ.push(dQBand);
-      }
-      return [bandsToWhole(dQ), dK, dV];
-    });
-
-  return forwardAndBack(q, k, v) as tf.Tensor4D;
+  return withGradient(Q, K, V) as tf.Tensor3D;
 }
 
-/** x[…, from:to, …] along `axis`; the whole of it is not copied. */
-function timeSlice(x: tf.Tensor3D, axis: 1 | 2, from: number, to: number): tf.Tensor3D {
-  if (from === 0 && to === x.shape[axis]) return x;
+interface Plan {
+  N: number; // queries
+  M: number; // keys
+  G: number; // query heads per key/value head
+  blocks: QueryBlock[];
+  options: AttentionOptions;
+}
+
+function forward(Q: tf.Tensor3D, K: tf.Tensor3D, V: tf.Tensor3D, plan: Plan): tf.Tensor3D {
+  const KT: tf.Tensor3D = K.transpose([0, 2, 1]); // [B·Hkv, Dk, M]
+  const outputs: tf.Tensor3D[] = []; // [B·Hkv, n·G, Dv] each
+  for (const block of plan.blocks) {
+    const output: tf.Tensor3D = tf.tidy(() => {
+      const P = weightsOf(queriesOf(Q, block, plan), KT, block, plan); // [B·Hkv, n·G, keys]
+      return tf.matMul(P, keysOf(V, 1, block));
+    });
+    outputs.push(output);
+  }
+  return tf.concat(outputs, 1);
+}
+
+function backward(
+  dO: tf.Tensor3D,
+  Q: tf.Tensor3D,
+  K: tf.Tensor3D,
+  V: tf.Tensor3D,
+  plan: Plan,
+): tf.Tensor3D[] {
+  const KT: tf.Tensor3D = K.transpose([0, 2, 1]); // [B·Hkv, Dk, M]
+  const VT: tf.Tensor3D = V.transpose([0, 2, 1]); // [B·Hkv, Dv, M]
+  const dQ: tf.Tensor3D[] = []; // [B·Hkv, n·G, Dk] each
+  let dK: tf.Tensor3D = tf.zerosLike(K); // [B·Hkv, M, Dk]
+  let dV: tf.Tensor3D = tf.zerosLike(V); // [B·Hkv, M, Dv]
+  for (const block of plan.blocks) {
+    const gradients = tf.tidy(() => {
+      const queries = queriesOf(Q, block, plan); // [B·Hkv, n·G, Dk]
+      const dOutput = queriesOf(dO, block, plan); // [B·Hkv, n·G, Dv]
+      const P = weightsOf(queries, KT, block, plan); // [B·Hkv, n·G, keys]
+      const dP = tf.matMul(dOutput, keysOf(VT, 2, block)); // [B·Hkv, n·G, keys]
+      const PdP = P.mul(dP);
+      const dS: tf.Tensor3D = PdP.sub(P.mul(PdP.sum(2, true))); // [B·Hkv, n·G, keys]
+      return {
+        dQ: tf.matMul(dS, keysOf(K, 1, block)) as tf.Tensor3D,
+        dK: addToKeys(dK, tf.matMul(dS, queries, true), block),
+        dV: addToKeys(dV, tf.matMul(P, dOutput, true), block),
+      };
+    });
+    tf.dispose([dK, dV]);
+    dQ.push(gradients.dQ);
+    ({ dK, dV } = gradients);
+  }
+  return [tf.concat(dQ, 1), dK, dV];
+}
+
+/** P of one block: queries [B·Hkv, n·G, Dk], KT [B·Hkv, Dk, M] → [B·Hkv, n·G, keys]. */
+function weightsOf(
+  queries: tf.Tensor3D,
+  KT: tf.Tensor3D,
+  block: QueryBlock,
+  { N, M, G, options }: Plan,
+): tf.Tensor3D {
+  const scores: tf.Tensor3D = tf.matMul(queries, keysOf(KT, 2, block)); // [B·Hkv, n·G, keys]
+  const { causal = true, padLengths } = options;
+  // A block ends at its last query's key, so a single query sees all keys of its block.
+  if ((!causal || block.count === 1) && !padLengths) return tf.softmax(scores);
+
+  const [BHkv, , keys] = scores.shape;
+  const heads = padLengths && BHkv / padLengths.length;
+  const padPerHead = padLengths?.flatMap((padLength) => new Array(heads).fill(padLength));
+  const mask = attentionMask(N, M, { ...options, padLengths: padPerHead }, block);
+  const byQuery = scores.reshape([BHkv, block.count, G, keys]);
+  const masked = byQuery.add(mask.reshape([-1, block.count, 1, keys])); // [B·Hkv, n, G, keys]
+  return tf.softmax(masked.reshape<tf.Tensor3D>(scores.shape));
+}
+
+/** The rows of the block's queries: x [B·Hkv, N·G, D] → [B·Hkv, n·G, D]. */
+function queriesOf(x: tf.Tensor3D, { start, count }: QueryBlock, { G }: Plan): tf.Tensor3D {
+  return x.slice([0, start * G, 0], [-1, count * G, -1]);
+}
+
+/** The block's keys along `axis`, where x has all M. */
+function keysOf(x: tf.Tensor3D, axis: 1 | 2, { firstKey, endKey }: QueryBlock): tf.Tensor3D {
+  const keys = endKey - firstKey;
   return axis === 1
-    ? x.slice([0, from, 0], [-1, to - from, -1])
-    : x.slice([0, 0, from], [-1, -1, to - from]);
+    ? x.slice([0, firstKey, 0], [-1, keys, -1])
+    : x.slice([0, 0, firstKey], [-1, -1, keys]);
+}
+
+/** total [B·Hkv, M, D], with x [B·Hkv, keys, D] added at the block's keys. */
+function addToKeys(total: tf.Tensor3D, x: tf.Tensor3D, block: QueryBlock): tf.Tensor3D {
+  const around: [number, number] = [block.firstKey, total.shape[1] - block.endKey];
+  return total.add(x.pad([[0, 0], around, [0, 0]]));
 }

@@ -1,88 +1,97 @@
 /**
- * The Transformer baseline's mixer: every position attends to all before it, and each layer keeps a cache of its own.
+ * Self-attention, the Transformer baseline's mixer: each position attends to all before it, or to
+ * a window of them.
  *
- * Grouped heads share keys and values (fewer heads to keep); a window keeps fewer tokens. The cache of one layer grows by
- * 2 · Hkv · D numbers per token, and there are L of them: the L that YOCO removes.
+ * Every layer has a KV cache of its own, which grows by 2 · Hkv · Dk numbers per token. There are
+ * L of them, and YOCO needs one. Grouped heads keep fewer heads, a window keeps fewer tokens.
  *
- * Source: official `transformer.py`, the baseline beside YOCO: half-split rotary, head size independent of dim.
+ * Source: official `transformer.py`, the baseline beside YOCO: half-split rotary, and heads whose
+ * size does not depend on dim.
  */
 import * as tf from '@tensorflow/tfjs';
+import { rotaryFor } from '../layers/fast-rotary';
 import { Linear } from '../layers/linear';
-import type { TokenMixer } from '../layers/mixer';
-import { firstPositions, type Padding } from '../layers/padding';
+import type { Implementation, TokenMixer } from '../layers/mixer';
+import { firstPositions, type PadLengths } from '../layers/padding';
 import type { ParameterScope } from '../layers/parameters';
-import { BASELINE_ROTARY, type RotaryOptions, rotary } from '../layers/rotary';
-import { softmaxAttention } from './blocked-attention';
-import type { KeysAndValues } from './keys-and-values';
-import { GrowingCache } from './paged-kv-cache';
-import { RingCache } from './rolling-kv-cache';
+import { BASELINE_ROTARY, type RotaryOptions } from '../layers/rotary';
+import { checkCount } from '../tensor/shapes';
+import { attentionFor } from './blocked-attention';
+import { mergeHeads, splitHeads } from './head-layout';
+import type { KeysValues } from './keys-values';
+import { type KvCache, newKvCache } from './kv-cache';
+import { RollingKvCache } from './rolling-kv-cache';
 
 export interface SelfAttentionOptions {
   dim: number;
   heads: number;
   kvHeads: number;
   headDim: number;
-  /** Tokens that a position sees, itself included; absent: all. */
-  windowSize?: number;
+  windowSize?: number; // C: tokens that a position sees, itself included; default all
   rotary?: RotaryOptions;
+  names?: Record<'q' | 'k' | 'v' | 'out', string>; // of the weights
+  implementation?: Implementation;
 }
 
-export class SelfAttention implements TokenMixer<GrowingCache | RingCache> {
+const BASELINE_NAMES = { q: 'wq', k: 'wk', v: 'wv', out: 'wo' };
+
+export class SelfAttention implements TokenMixer<KvCache> {
   private readonly q: Linear;
   private readonly k: Linear;
   private readonly v: Linear;
   private readonly out: Linear;
+
+  /** @throws RangeError unless windowSize, if given, is a whole number, 1 or more. */
   constructor(
     scope: ParameterScope,
     private readonly options: SelfAttentionOptions,
   ) {
-    const { dim, heads, kvHeads, headDim } = options;
-    this.q = new Linear(scope.within('wq'), dim, heads * headDim);
-    this.k = new Linear(scope.within('wk'), dim, kvHeads * headDim);
-    this.v = new Linear(scope.within('wv'), dim, kvHeads * headDim);
-    this.out = new Linear(scope.within('wo'), heads * headDim, dim);
+    const { dim, heads, kvHeads, headDim, windowSize = 1, names = BASELINE_NAMES } = options;
+    checkCount('SelfAttention', 'windowSize', windowSize, 'tokens, the token itself included');
+    this.q = new Linear(scope.within(names.q), dim, heads * headDim);
+    this.k = new Linear(scope.within(names.k), dim, kvHeads * headDim);
+    this.v = new Linear(scope.within(names.v), dim, kvHeads * headDim);
+    this.out = new Linear(scope.within(names.out), heads * headDim, dim);
   }
 
-  /** With a window, the ring keeps C − 1 tokens: the newcomer brings its own key. */
-  newMemory(batch: number): GrowingCache | RingCache {
-    const { windowSize } = this.options;
-    return windowSize === undefined
-      ? new GrowingCache(batch)
-      : new RingCache(batch, windowSize - 1);
+  /** With a window, the cache keeps C − 1 tokens: a new token brings its own key. */
+  newCache(batch: number): KvCache {
+    const { windowSize, implementation = 'fast' } = this.options;
+    if (windowSize === undefined) return newKvCache(implementation, batch);
+    return new RollingKvCache(batch, windowSize - 1);
   }
 
-  mix(x: tf.Tensor3D, memory?: GrowingCache | RingCache, padding?: Padding): tf.Tensor3D {
-    const { heads, kvHeads, headDim, windowSize, rotary: how = BASELINE_ROTARY } = this.options;
-    const [B, N] = x.shape;
+  /** x [B, N, dim] → [B, N, dim]. */
+  forward(x: tf.Tensor3D, cache?: KvCache, padLengths?: PadLengths): tf.Tensor3D {
+    const { heads, kvHeads, rotary = BASELINE_ROTARY, implementation = 'fast' } = this.options;
+    const rotate = rotaryFor(implementation);
     return tf.tidy(() => {
-      const start = memory ? firstPositions(memory.lengths, padding) : 0;
-      const q = rotary(this.q.apply(x).reshape([B, N, heads, headDim]), start, how);
-      const k = rotary(this.k.apply(x).reshape([B, N, kvHeads, headDim]), start, how);
-      const v = this.v.apply(x).reshape<tf.Tensor4D>([B, N, kvHeads, headDim]);
-      const mixed = attend(q, { k, v }, { memory, padding, windowSize });
-      return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, heads * headDim]));
+      const lengths = cache?.lengths ?? new Array<number>(x.shape[0]).fill(0);
+      const start = firstPositions(lengths, padLengths);
+      const q = rotate(splitHeads(this.q.forward(x), heads), start, rotary); // [B, N, H, Dk]
+      const k = rotate(splitHeads(this.k.forward(x), kvHeads), start, rotary); // [B, N, Hkv, Dk]
+      const v = splitHeads(this.v.forward(x), kvHeads); // [B, N, Hkv, Dk]
+      const mixed = this.attend(q, { k, v }, cache, padLengths); // [B, N, H, Dk]
+      return this.out.forward(mergeHeads(mixed)); // [B, N, dim]
     });
   }
-}
 
-/** Attends to the past and to the newcomers themselves; the memory takes them in. */
-function attend(
-  q: tf.Tensor4D,
-  newcomers: KeysAndValues,
-  {
-    memory,
-    padding,
-    windowSize,
-  }: { memory?: GrowingCache | RingCache; padding?: Padding; windowSize?: number },
-): tf.Tensor4D {
-  if (memory instanceof GrowingCache && (memory.length > 0 || padding)) {
-    memory.append(newcomers, padding);
-    return memory.attend(q);
+  /** Attention to the tokens in the cache and to the new ones, which the cache takes in. */
+  private attend(
+    q: tf.Tensor4D,
+    added: KeysValues,
+    cache?: KvCache,
+    padLengths?: PadLengths,
+  ): tf.Tensor4D {
+    const { windowSize, implementation = 'fast' } = this.options;
+    const attention = attentionFor(implementation);
+    if (!cache) return attention({ q, ...added }, { windowSize, padLengths });
+    if (!(cache instanceof RollingKvCache)) {
+      cache.append(added, padLengths);
+      return cache.attend(q);
+    }
+    const { k, v, padLengths: padded } = cache.concatWith(added, padLengths);
+    cache.append(added, padLengths);
+    return attention({ q, k, v }, { windowSize, padLengths: padded });
   }
-  const { hidden, ...seen } =
-    memory instanceof RingCache
-      ? memory.followedBy(newcomers, padding)
-      : { ...newcomers, hidden: undefined };
-  memory?.append(newcomers, padding);
-  return softmaxAttention({ q, ...seen }, { windowSize, hidden });
 }

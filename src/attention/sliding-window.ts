@@ -1,73 +1,43 @@
 /**
- * Sliding-window attention: a position sees itself and the C − 1 before it, and remembers no more than C.
+ * Sliding-window attention: a position sees itself and the C − 1 tokens before it.
  *
- * One layer sees C tokens; the layer above sees tokens that saw C tokens, so L layers reach about L·(C − 1) back. What a
- * window cannot do is look at one distant token directly: that is what YOCO's cross-decoder is for.
+ * It is self-attention with a window, under the names of YOCO's official code. The cache keeps C
+ * tokens, however long the text is. A layer sees C tokens, the layer above it tokens that have
+ * seen C tokens: L layers reach L·(C − 1) back. A window cannot look at a more distant token;
+ * YOCO's cross-decoder can.
  *
- * Source: YOCO, arXiv 2405.05254, sliding-window attention (arXiv eq. 8); official `sliding_window_attention.py`.
+ * Source: YOCO, arXiv 2405.05254, sliding-window attention (arXiv eq. 8, NeurIPS 4); official
+ * `sliding_window_attention.py`.
  */
-import * as tf from '@tensorflow/tfjs';
-import { Linear } from '../layers/linear';
-import type { TokenMixer } from '../layers/mixer';
-import { firstPositions, type Padding } from '../layers/padding';
+import type { Implementation } from '../layers/mixer';
 import type { ParameterScope } from '../layers/parameters';
-import { type RotaryOptions, rotary, YOCO_ROTARY } from '../layers/rotary';
-import { checkCount } from '../tensor/shapes';
-import { softmaxAttention } from './blocked-attention';
-import { RingCache } from './rolling-kv-cache';
+import { type RotaryOptions, YOCO_ROTARY } from '../layers/rotary';
+import { RollingKvCache } from './rolling-kv-cache';
+import { SelfAttention } from './self-attention';
 
 export interface SlidingWindowOptions {
   dim: number;
   heads: number;
-  /** C: tokens that a position sees, itself included. */
-  windowSize: number;
+  windowSize: number; // C: tokens that a position sees, itself included
   rotary?: RotaryOptions;
+  implementation?: Implementation;
 }
 
-export class SlidingWindowAttention implements TokenMixer<RingCache> {
-  private readonly q: Linear;
-  private readonly k: Linear;
-  private readonly v: Linear;
-  private readonly out: Linear;
+const YOCO_NAMES = { q: 'q_proj', k: 'k_proj', v: 'v_proj', out: 'out_proj' };
+
+export class SlidingWindowAttention extends SelfAttention {
+  /** @throws RangeError unless windowSize is a whole number, 1 or more. */
   constructor(
     scope: ParameterScope,
-    private readonly options: SlidingWindowOptions,
+    private readonly window: SlidingWindowOptions,
   ) {
-    checkCount(
-      'SlidingWindowAttention',
-      'windowSize',
-      options.windowSize,
-      'tokens, the token itself included',
-    );
-    const { dim } = options;
-    this.q = new Linear(scope.within('q_proj'), dim, dim);
-    this.k = new Linear(scope.within('k_proj'), dim, dim);
-    this.v = new Linear(scope.within('v_proj'), dim, dim);
-    this.out = new Linear(scope.within('out_proj'), dim, dim);
+    const { dim, heads, rotary = YOCO_ROTARY } = window;
+    const sizes = { kvHeads: heads, headDim: dim / heads };
+    super(scope, { ...window, ...sizes, rotary, names: YOCO_NAMES });
   }
 
-  newMemory(batch: number): RingCache {
-    return new RingCache(batch, this.options.windowSize);
-  }
-
-  mix(x: tf.Tensor3D, memory?: RingCache, padding?: Padding): tf.Tensor3D {
-    const { heads, dim, windowSize, rotary: how = YOCO_ROTARY } = this.options;
-    const [B, N] = x.shape;
-    return tf.tidy(() => {
-      const split = (y: tf.Tensor3D): tf.Tensor4D => y.reshape([B, N, heads, dim / heads]);
-      const start = memory ? firstPositions(memory.lengths, padding) : 0;
-      const q = rotary(split(this.q.apply(x)), start, how);
-      const newcomers = {
-        k: rotary(split(this.k.apply(x)), start, how),
-        v: split(this.v.apply(x)),
-      };
-      const { hidden, ...seen } = memory?.followedBy(newcomers, padding) ?? {
-        ...newcomers,
-        hidden: undefined,
-      };
-      const mixed = softmaxAttention({ q, ...seen }, { windowSize, hidden });
-      memory?.append(newcomers, padding);
-      return this.out.apply(mixed.reshape<tf.Tensor3D>([B, N, dim]));
-    });
+  /** C tokens, as in the official code; C − 1 would do. */
+  override newCache(batch: number): RollingKvCache {
+    return new RollingKvCache(batch, this.window.windowSize);
   }
 }

@@ -1,95 +1,137 @@
-/** Seeded inputs for attention, and the float64 definition over all batches and grouped heads of them. */
-import type * as tf from '@tensorflow/tfjs';
+/** Random inputs for attention, and what the definition makes of them in float64. */
+import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
-import type { AttentionInputs } from '../../src/attention/blocked-attention';
-import { type AttentionRule, attentionByDefinition } from '../../src/attention/definition';
-import type { KeysAndValues } from '../../src/attention/keys-and-values';
+import type { AttentionInputs, AttentionOptions } from '../../src/attention/attention';
+import { attentionByDefinition } from '../../src/attention/definition';
+import type { KeysValues } from '../../src/attention/kv-cache';
 import { normal, SeededRandom } from '../helpers';
 
-export interface Drawn {
+export interface Sizes {
   B: number;
-  /** Query heads per key/value head. */
-  G: number;
+  G: number; // query heads per key/value head
   Hkv: number;
   N: number;
-  /** Keys before the first query's own: M = N + past. */
-  past: number;
-  D: number;
+  past: number; // keys before the first query's own: M = N + past
+  Dk: number;
   Dv: number;
   seed: number;
 }
-export const sizes = (longest: number): fc.Arbitrary<Drawn> =>
+export const small: Sizes = { B: 2, G: 2, Hkv: 2, N: 7, past: 4, Dk: 4, Dv: 3, seed: 5 };
+
+export const drawnSizes = (longest: number): fc.Arbitrary<Sizes> =>
   fc.record({
     B: fc.integer({ min: 1, max: 2 }),
     G: fc.integer({ min: 1, max: 3 }),
     Hkv: fc.integer({ min: 1, max: 3 }),
     N: fc.integer({ min: 1, max: longest }),
     past: fc.integer({ min: 0, max: longest }),
-    D: fc.integer({ min: 1, max: 6 }),
+    Dk: fc.integer({ min: 1, max: 6 }),
     Dv: fc.integer({ min: 1, max: 6 }),
     seed: fc.nat(9999),
   });
-/** Causal, not causal, and windows from the token alone to more than there is. */
-export const rules = (longest: number): fc.Arbitrary<AttentionRule> =>
-  fc.oneof(
+
+/** Causal, not causal, and windows from the token alone to more than there is; scales; padding. */
+export const drawnOptions = (longest: number): fc.Arbitrary<AttentionOptions> => {
+  const mask = fc.oneof(
     fc.constant({}),
     fc.constant({ causal: false }),
     fc.record({ windowSize: fc.integer({ min: 1, max: 2 * longest }) }),
-    fc.record({ scale: fc.constantFrom(0.3, 1) }),
   );
-export const small: Drawn = { B: 2, G: 2, Hkv: 2, N: 7, past: 4, D: 4, Dv: 3, seed: 5 };
+  const scale = fc.option(fc.constantFrom(0.3, 1), { nil: undefined });
+  const padding = fc.option(fc.tuple(fc.nat(longest), fc.nat(longest)), { nil: undefined });
+  return fc
+    .tuple(mask, scale, padding)
+    .map(([mask, scale, padLengths]) => ({ ...mask, scale, padLengths }));
+};
+/** Drawn padding cut to the batch, with one token left in each sequence. */
+export function fitPadding(options: AttentionOptions, { B, N, past }: Sizes): AttentionOptions {
+  const padLengths = options.padLengths?.slice(0, B).map((n) => Math.min(n, N + past - 1));
+  return { ...options, padLengths };
+}
 
 /** The caller owns the tensors. */
-export function drawInputs({ B, G, Hkv, N, past, D, Dv, seed }: Drawn): AttentionInputs {
+export function drawInputs({ B, G, Hkv, N, past, Dk, Dv, seed }: Sizes): AttentionInputs {
   const random = new SeededRandom(seed);
   return {
-    q: normal<tf.Tensor4D>(random, [B, N, G * Hkv, D]),
-    k: normal<tf.Tensor4D>(random, [B, N + past, Hkv, D]),
+    q: normal<tf.Tensor4D>(random, [B, N, G * Hkv, Dk]),
+    k: normal<tf.Tensor4D>(random, [B, N + past, Hkv, Dk]),
     v: normal<tf.Tensor4D>(random, [B, N + past, Hkv, Dv]),
   };
 }
-export function drawKeysAndValues(
-  B: number,
-  M: number,
-  Hkv: number,
-  D: number,
-  seed = 1,
-): KeysAndValues {
-  const { k, v } = drawInputs({ B, G: 1, Hkv, N: M, past: 0, D, Dv: D, seed });
+export function drawKeysValues(B: number, M: number, Hkv: number, Dk: number, seed = 1) {
+  const { k, v } = drawInputs({ B, G: 1, Hkv, N: M, past: 0, Dk, Dv: Dk + 1, seed });
   return { k, v };
 }
-/** Tokens [from, to) of [B,M,H,D]. */
-export const piece = <T extends tf.Tensor>(x: T, from: number, to: number): T =>
-  x.slice(
-    [0, from, ...x.shape.slice(2).map(() => 0)],
-    [-1, to - from, ...x.shape.slice(2).map(() => -1)],
-  ) as T;
-export const pieceOf = ({ k, v }: KeysAndValues, from: number, to: number): KeysAndValues => ({
-  k: piece(k, from, to),
-  v: piece(v, from, to),
+
+/** Tokens from … to − 1 of [B, M, H, D]. */
+export const tokensOf = (x: tf.Tensor4D, from: number, to: number): tf.Tensor4D =>
+  x.slice([0, from, 0, 0], [-1, to - from, -1, -1]);
+export const partOf = ({ k, v }: KeysValues, from: number, to: number): KeysValues => ({
+  k: tokensOf(k, from, to),
+  v: tokensOf(v, from, to),
 });
 
-/** Which key/value head a query head reads: the law of grouped heads, and the mistake of laying them like tiles. */
-export const grouped = (h: number, H: number, Hkv: number): number => Math.floor(h / (H / Hkv));
-export const tiled = (h: number, _: number, Hkv: number): number => h % Hkv;
+/** 1 at the queries that are tokens, 0 at padded ones, whose output has no meaning: [B, N, 1, 1]. */
+export function realQueries(
+  { q, k }: AttentionInputs,
+  padLengths?: readonly number[],
+): tf.Tensor4D {
+  const [B, N] = q.shape;
+  const past = k.shape[1] - N;
+  const rows = Array.from({ length: B }, (_, b) =>
+    Array.from({ length: N }, (_, n) => (past + n >= (padLengths?.[b] ?? 0) ? 1 : 0)),
+  );
+  return tf.tensor2d(rows, [B, N]).reshape([B, N, 1, 1]);
+}
 
-/** What the loops say: [B][N][H][Dv]. */
-export function inFloat64(
+export type Form = (inputs: AttentionInputs, options: AttentionOptions) => tf.Tensor4D;
+
+/** dq, dk, dv of Σ dOutput · output. */
+export function gradientsOf(
+  form: (inputs: AttentionInputs) => tf.Tensor4D,
   { q, k, v }: AttentionInputs,
-  rule: AttentionRule = {},
-  headOf = grouped,
+  dOutput: tf.Tensor4D,
+): tf.Tensor[] {
+  const ofList = (...given: tf.Tensor[]): tf.Tensor => {
+    const [q, k, v] = given as tf.Tensor4D[];
+    return form({ q, k, v });
+  };
+  return tf.grads(ofList)([q, k, v], dOutput);
+}
+
+/** The numbers of q, k and v, where a test may move one of them by less than float32 shows. */
+export interface Numbers {
+  q: number[][][][];
+  k: number[][][][];
+  v: number[][][][];
+}
+export const numbersOf = ({ q, k, v }: AttentionInputs): Numbers => ({
+  q: q.arraySync(),
+  k: k.arraySync(),
+  v: v.arraySync(),
+});
+
+/** The definition for every head of every sequence, [B][N][H][Dv]; 0 at padded queries. */
+export function definitionOfAllHeads(
+  { q, k, v }: Numbers,
+  { padLengths, ...rule }: AttentionOptions = {},
 ): number[][][][] {
-  const [Q, K, V] = [q.arraySync(), k.arraySync(), v.arraySync()];
-  const H = q.shape[2];
-  const ofHead = (rows: number[][][], h: number) => rows.map((heads) => heads[h]);
-  return Q.map((rows, b) => {
-    const heads = Array.from({ length: H }, (_, h) => {
-      const own = headOf(h, H, k.shape[2]);
-      return attentionByDefinition(
-        { q: ofHead(rows, h), k: ofHead(K[b], own), v: ofHead(V[b], own) },
-        rule,
-      );
-    });
-    return rows.map((_, n) => heads.map((head) => head[n]));
+  const past = k[0].length - q[0].length;
+  return q.map((queries, b) => {
+    const padded = padLengths?.[b] ?? 0;
+    const firstQuery = Math.max(0, padded - past);
+    const H = queries[0].length;
+    const output = queries.map((heads) => heads.map(() => v[b][0][0].map(() => 0)));
+    for (let h = 0; h < H; h++) {
+      const kvHead = Math.floor((h * k[b][0].length) / H);
+      const ofHead = {
+        q: queries.slice(firstQuery).map((heads) => heads[h]),
+        k: k[b].slice(padded).map((heads) => heads[kvHead]),
+        v: v[b].slice(padded).map((heads) => heads[kvHead]),
+      };
+      for (const [n, row] of attentionByDefinition(ofHead, rule).entries())
+        output[firstQuery + n][h] = row;
+    }
+    return output;
   });
 }

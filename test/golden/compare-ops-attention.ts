@@ -1,26 +1,26 @@
-import * as tf from '@tensorflow/tfjs';
-import { softmaxAttention } from '../../src/attention/blocked-attention';
+import type * as tf from '@tensorflow/tfjs';
+import { attention } from '../../src/attention/attention';
+import { blockedAttention } from '../../src/attention/blocked-attention';
+import { gradientsOf } from '../attention/attention-inputs';
 import type { GoldenFile } from './golden-file';
 
-/** Masked softmax attention: causal, windows, offsets, grouped heads; in one band and in bands of four queries. */
+/** Causal, windows, offsets, grouped heads: the plain tier, and the fast one in one and many blocks. */
 export function compareOpsAttention(file: GoldenFile, c: string): void {
-  const [q, k, v] = ['q', 'k', 'v'].map((name) => file.input<tf.Tensor4D>(`${c}/${name}`)) as [
-    tf.Tensor4D,
-    tf.Tensor4D,
-    tf.Tensor4D,
-  ];
+  const input = (name: string) => file.input<tf.Tensor4D>(`${c}/${name}`);
+  const inputs = { q: input('q'), k: input('k'), v: input('v') };
   const window = file.meta(`${c}.window`);
   const windowSize = window === 'none' ? undefined : Number(window);
-  for (const blockSize of [undefined, 4]) {
-    file.compare(`${c}/out`, softmaxAttention({ q, k, v }, { windowSize, blockSize }));
+  const forms = [
+    (given: typeof inputs) => attention(given, { windowSize }),
+    (given: typeof inputs) => blockedAttention(given, { windowSize }),
+    (given: typeof inputs) => blockedAttention(given, { windowSize, queryBlockSize: 4 }),
+  ];
+  for (const form of forms) {
+    file.compare(`${c}/out`, form(inputs));
     if (file.meta(`${c}.gradients`) !== 'true') continue;
-    const attend = (...given: tf.Tensor[]) => {
-      const [Q, K, V] = given as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
-      return softmaxAttention({ q: Q, k: K, v: V }, { windowSize, blockSize });
-    };
-    const gradients = tf.grads(attend)([q, k, v], file.input(`${c}/dout`));
-    ['dq', 'dk', 'dv'].forEach((name, i) => {
-      file.compare(`${c}/${name}`, gradients[i]);
-    });
+    const [dq, dk, dv] = gradientsOf(form, inputs, input('dout'));
+    file.compare(`${c}/dq`, dq);
+    file.compare(`${c}/dk`, dk);
+    file.compare(`${c}/dv`, dv);
   }
 }
