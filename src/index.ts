@@ -104,9 +104,9 @@ export {
   atWidth,
   fromName,
   scalingKinds,
-  scalingPoint,
   type ScalingRun,
   scalingSettings,
+  scalingStudy,
   scalingWidths,
 } from './evaluation/scaling-study';
 export { type SplitsRun, splitsSettings } from './evaluation/splits-study';

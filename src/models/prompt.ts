@@ -69,7 +69,7 @@ export function tokenTensor(where: string, tokens: Tokens, vocabSize: number): t
     !tokens.every((row) => Array.isArray(row) || ArrayBuffer.isView(row))
   )
     throw new TypeError(
-      `${where}: tokens are ${describe(tokens)}; give rows of ids such as [[1, 2, 3]]; ` +
+      `${where}: tokens are ${asText(tokens)}; give rows of ids such as [[1, 2, 3]]; ` +
         `a tokenizer's encode(text) makes a row of a text.`,
     );
   const N = tokens[0]?.length ?? 0;
@@ -105,15 +105,14 @@ function checkIds(
   });
 }
 
-const describe = (value: unknown): string =>
-  typeof value === 'string' ? `the text ${JSON.stringify(value.slice(0, 40))}` : typeof value;
+const asText = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 40);
 
 /** One token per sequence, [B] → [B, 1]. @throws RangeError for anything else. */
 export function oneTokenEach(where: string, token: readonly number[] | tf.Tensor1D): Tokens {
   if (token instanceof tf.Tensor && token.rank === 1) return token.reshape<tf.Tensor2D>([-1, 1]);
   if (Array.isArray(token) && token.length > 0) return token.map((id) => [id]);
   throw new RangeError(
-    `${where}: token is ${token instanceof tf.Tensor ? `[${token.shape}]` : describe(token)}; ` +
+    `${where}: token is ${token instanceof tf.Tensor ? `[${token.shape}]` : asText(token)}; ` +
       `give one id for each sequence, such as [7].`,
   );
 }

@@ -124,7 +124,7 @@ export class GatedMemoryYoco extends Yoco {
     const state = caches?.[last] as RetentionState | undefined;
     const steps = retention.forwardWithIntermediates(mixerNorm.forward(x), state, padLengths);
     const y: tf.Tensor3D = x.add(steps.out); // [B, c, dim]
-    const z = y.add(ffn.forward(ffnNorm.forward(y))); // [B, c, dim]
+    const z: tf.Tensor3D = y.add(ffn.forward(ffnNorm.forward(y))); // [B, c, dim]
     return tf.concat<tf.Tensor3D>([z, steps.normed], 2);
   }
 }

@@ -9,8 +9,7 @@ import { transformerConfig } from '../../src/models/config';
 import type { LanguageModel } from '../../src/models/language-model';
 import { createModel, preset } from '../../src/models/presets';
 import type { YocoCache } from '../../src/models/yoco-cache';
-import { forms, maskPadding, type RetentionInputs } from '../../src/retention/index';
-import { expectClose, float32, SeededRandom, useTestEngine } from '../helpers';
+import { expectClose, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 /** float32 through four layers, as in early-exit.test.ts. */
@@ -144,42 +143,6 @@ describe('negative controls', () => {
       /worst error/,
     );
     model.dispose();
-  });
-
-  it('retention: zero keys are not enough, the gates must be masked too', () => {
-    const random = new SeededRandom(8);
-    const four = () => tf.tensor4d(random.normals(2 * 3 * 5 * 4), [2, 3, 5, 4]);
-    const inputs: RetentionInputs = {
-      q: four(),
-      k: four(),
-      v: four(),
-      logDecay: tf.tensor3d(random.uniforms(2 * 3 * 5, -1, 0), [2, 3, 5]),
-    };
-    const past = tf.tensor4d(random.normals(2 * 3 * 4 * 4), [2, 3, 4, 4]);
-    const padding = [5, 2]; // row 0 has no token in this chunk: its state must not change
-    const stateAfter = (masked: RetentionInputs, initialState?: tf.Tensor4D) =>
-      forms.chunkwise(masked, { initialState, chunkSize: 2 }).state;
-    const row0 = (x: tf.Tensor4D) => x.slice([0, 0, 0, 0], [1, -1, -1, -1]);
-    expectClose(
-      row0(stateAfter(maskPadding(inputs, padding), past)),
-      row0(past),
-      float32,
-      'state of a row without tokens',
-    );
-
-    const valuesOnly = { ...maskPadding(inputs, padding), logDecay: inputs.logDecay };
-    expect(() => expectClose(row0(stateAfter(valuesOnly, past)), row0(past))).toThrow(
-      /worst error/,
-    );
-    // In a first prompt the mistake does not show: a state of zeros decays to zeros.
-    expectClose(
-      row0(stateAfter(valuesOnly)),
-      tf.zerosLike(row0(past)),
-      float32,
-      'the first prompt',
-    );
-    const gatesOnly = { ...maskPadding(inputs, padding), k: inputs.k };
-    expect(() => expectClose(row0(stateAfter(gatesOnly, past)), row0(past))).toThrow(/worst error/);
   });
 
   it('positions count the tokens of their own row', () => {
