@@ -6,7 +6,7 @@
  */
 import type { Implementation } from '../layers/mixer';
 import type { RotaryOptions } from '../layers/rotary';
-import { checkCount } from '../tensor/shapes';
+import { checkCount, shown } from '../tensor/shapes';
 
 export type SelfDecoderKind = 'gated-retention' | 'retention' | 'sliding-window';
 
@@ -94,108 +94,77 @@ const allowed: Record<string, readonly unknown[]> = {
   embeddingScale: [true, false],
   keyScale: [true, false],
 };
-const fieldsOf = {
+const counts = {
   transformer: ['vocabSize', 'dim', 'ffnDim', 'heads', 'kvHeads', 'layers', 'headDim'],
   yoco: ['vocabSize', 'dim', 'ffnDim', 'heads', 'kvHeads', 'selfHeads', 'chunkSize'],
 } as const;
-const optional = [
-  'windowSize',
-  'normEps',
-  'ropeTheta',
-  'gateTemperature',
-  'selfLayers',
-  'crossLayers',
-  ...Object.keys(allowed),
-];
+const positive = ['normEps', 'ropeTheta', 'gateTemperature'];
+const other = ['windowSize', 'selfLayers', 'crossLayers'];
+
+function refuse(message: string): never {
+  throw new RangeError(`config: ${message}`);
+}
 
 /** @throws RangeError naming the field, its value and what is allowed. */
 export function checkConfig<C extends ModelConfig>(config: C): C {
-  const where = 'config';
-  const c = config as unknown as Record<string, unknown>;
-  for (const field in allowed)
-    if (c[field] !== undefined && !allowed[field].includes(c[field]))
-      throw new RangeError(
-        `${where}: ${field} is ${JSON.stringify(c[field])}; allowed: ${allowed[field].join(', ')}.`,
-      );
-  if (c.kind === undefined)
-    throw new RangeError(`${where}: kind is missing; allowed: transformer, yoco.`);
-  const known = [...fieldsOf[config.kind], ...optional];
-  for (const field in c)
+  const fields = config as unknown as Record<string, unknown>;
+  if (fields.kind === undefined) refuse('kind is missing; allowed: transformer, yoco.');
+  for (const [field, values] of Object.entries(allowed)) {
+    if (fields[field] !== undefined && !values.includes(fields[field]))
+      refuse(`${field} is ${shown(fields[field])}; allowed: ${values.join(', ')}.`);
+  }
+  const { kind, windowSize } = config;
+  const known = [...counts[kind], ...positive, ...other, ...Object.keys(allowed)];
+  for (const field in fields) {
     if (!known.includes(field))
-      throw new RangeError(
-        `${where}: ${field} is no field of a ${config.kind}'s config; it has ${known.join(', ')}.`,
-      );
-  for (const field of fieldsOf[config.kind]) checkCount(where, field, c[field] as number, 'units');
-  for (const field of ['normEps', 'ropeTheta', 'gateTemperature'])
-    if (c[field] !== undefined && !((c[field] as number) > 0 && Number.isFinite(c[field])))
-      throw new RangeError(`${where}: ${field} is ${c[field]}; give a number above 0.`);
-  if (
-    config.windowSize !== undefined &&
-    !(Number.isInteger(config.windowSize) && config.windowSize >= 1)
-  )
-    throw new RangeError(
-      `${where}: windowSize is ${config.windowSize}, but a window holds the token itself: ` +
+      refuse(`${field} is no field of a ${kind}'s config; it has ${known.join(', ')}.`);
+  }
+  for (const field of counts[kind]) checkCount('config', field, fields[field] as number, 'units');
+  for (const field of positive) {
+    const value = fields[field];
+    if (value !== undefined && !(Number.isFinite(value) && (value as number) > 0))
+      refuse(`${field} is ${shown(value)}; give a number above 0.`);
+  }
+  if (windowSize !== undefined && !(Number.isInteger(windowSize) && windowSize >= 1))
+    refuse(
+      `windowSize is ${shown(windowSize)}, but a window holds the token itself: ` +
         `give a whole number of 1 or more (1024 in the paper's scaling runs).`,
     );
-  checkDivides(
-    'kvHeads',
-    config.kvHeads,
-    'heads',
-    config.heads,
-    'heads / kvHeads query heads share one key/value head',
-  );
-  if (config.kind === 'transformer') checkRotates('headDim', config.headDim);
+  const sharing = 'heads / kvHeads query heads share one key/value head';
+  checkDivides('kvHeads', config.kvHeads, 'heads', config.heads, sharing);
+  if (config.kind === 'transformer') checkEven('headDim', config.headDim);
   else checkYoco(config);
   return config;
 }
 
 function checkYoco(config: YocoConfig): void {
-  for (const field of ['selfLayers', 'crossLayers'] as const)
-    if (!Number.isInteger(config[field]) || config[field] < 0)
-      throw new RangeError(
-        `config: ${field} is ${config[field]}; give a whole number of layers, 0 or more.`,
-      );
-  if (config.selfLayers + config.crossLayers === 0)
-    throw new RangeError('config: selfLayers and crossLayers are both 0; a model needs a layer.');
-  if (config.selfDecoder === 'sliding-window' && config.windowSize === undefined)
-    throw new RangeError(
-      'config: windowSize is missing; a sliding-window self-decoder needs one ' +
-        '(1024 in the paper’s scaling runs).',
+  const { selfLayers, crossLayers, selfDecoder, windowSize, dim, heads, selfHeads } = config;
+  for (const [field, n] of Object.entries({ selfLayers, crossLayers })) {
+    if (!Number.isInteger(n) || n < 0)
+      refuse(`${field} is ${shown(n)}; give a whole number of layers, 0 or more.`);
+  }
+  if (selfLayers + crossLayers === 0)
+    refuse('selfLayers and crossLayers are both 0; a model needs a layer.');
+  if (selfDecoder === 'sliding-window' && windowSize === undefined)
+    refuse(
+      'windowSize is missing; a sliding-window self-decoder needs one ' +
+        "(1024 in the paper's scaling runs).",
     );
-  if (config.selfDecoder !== 'sliding-window' && config.windowSize !== undefined)
-    throw new RangeError(
-      `config: windowSize is ${config.windowSize}, but a ${config.selfDecoder} self-decoder ` +
-        `has no window; leave it out.`,
-    );
-  checkDivides(
-    'heads',
-    config.heads,
-    'dim',
-    config.dim,
-    'each head of the cross-decoder is dim / heads wide',
-  );
-  checkRotates('dim / heads', config.dim / config.heads);
-  checkDivides(
-    'selfHeads',
-    config.selfHeads,
-    'dim',
-    config.dim,
-    'each head of the self-decoder is dim / selfHeads wide',
-  );
-  checkRotates('dim / selfHeads', config.dim / config.selfHeads);
+  if (selfDecoder !== 'sliding-window' && windowSize !== undefined)
+    refuse(`windowSize is ${windowSize}, but ${selfDecoder} has no window; leave it out.`);
+  checkDivides('heads', heads, 'dim', dim, 'a head of the cross-decoder is dim / heads wide');
+  checkEven('dim / heads', dim / heads);
+  const width = 'a head of the self-decoder is dim / selfHeads wide';
+  checkDivides('selfHeads', selfHeads, 'dim', dim, width);
+  checkEven('dim / selfHeads', dim / selfHeads);
 }
 function checkDivides(small: string, a: number, large: string, b: number, why: string): void {
   if (b % a !== 0)
-    throw new RangeError(
-      `config: ${large} is ${b} and ${small} is ${a}; ${small} must divide ${large}, ` +
-        `because ${why}.`,
-    );
+    refuse(`${large} is ${b} and ${small} is ${a}; ${small} must divide ${large}: ${why}.`);
 }
-function checkRotates(name: string, width: number): void {
+function checkEven(name: string, width: number): void {
   if (width % 2 !== 0)
-    throw new RangeError(
-      `config: ${name} is ${width}; it must be even, because rotary rotates pairs of features.`,
-    );
+    refuse(`${name} is ${width}; it must be even, because rotary rotates pairs of features.`);
 }
 
 /** All layers: the L of the formulas. */
