@@ -139,54 +139,44 @@ function addCrossDecoder(sum: FlopSum, config: YocoConfig, n: number, before: nu
   }
 }
 
-/**
- * `model.prefill` of `tokens` tokens: YOCO's cross-decoder and every head run on the last position.
- * @throws RangeError for a config or a size that is not allowed.
- */
-export function prefillFlops(
+function promptFlops(
+  where: string,
   config: ModelConfig,
   tokens: number,
-  { batch, before = 0, prefillChunkSize = 4096 }: FlopOptions = {},
+  { batch, before = 0, prefillChunkSize = 4096 }: FlopOptions,
+  earlyExit: boolean,
 ): FlopCount {
-  checkSizes('prefillFlops', config, tokens, prefillChunkSize);
+  checkConfig(config);
+  checkCount(where, 'tokens', tokens, 'tokens');
+  checkCount(where, 'prefillChunkSize', prefillChunkSize, 'tokens');
   const sum = new FlopSum(batch);
   let position = before;
   for (const n of chunkSizes(tokens, prefillChunkSize)) {
     if (config.kind === 'transformer') addTransformer(sum, config, n, position);
     else addSelfDecoder(sum, config, n, position);
+    if (config.kind === 'yoco' && !earlyExit) addCrossDecoder(sum, config, n, position);
     position += n;
   }
-  if (config.kind === 'yoco') addCrossDecoder(sum, config, 1, position - 1);
-  sum.addLinears('head', 1, config.dim * config.vocabSize);
+  if (config.kind === 'yoco' && earlyExit) addCrossDecoder(sum, config, 1, position - 1);
+  sum.addLinears('head', earlyExit ? 1 : tokens, config.dim * config.vocabSize);
   return sum;
+}
+
+/**
+ * `model.prefill` of `tokens` tokens: YOCO's cross-decoder and every head run on the last position.
+ * @throws RangeError for a config or a size that is not allowed.
+ */
+export function prefillFlops(config: ModelConfig, tokens: number, options: FlopOptions = {}) {
+  return promptFlops('prefillFlops', config, tokens, options, true);
 }
 
 /**
  * `model.forward` of `tokens` tokens: all layers and the logits of every position.
  * @throws RangeError for a config or a size that is not allowed.
  */
-export function forwardFlops(
-  config: ModelConfig,
-  tokens: number,
-  { batch, before = 0, prefillChunkSize = tokens }: FlopOptions = {},
-): FlopCount {
-  checkSizes('forwardFlops', config, tokens, prefillChunkSize);
-  const sum = new FlopSum(batch);
-  let position = before;
-  for (const n of chunkSizes(tokens, prefillChunkSize)) {
-    if (config.kind === 'transformer') addTransformer(sum, config, n, position);
-    else addSelfDecoder(sum, config, n, position);
-    if (config.kind === 'yoco') addCrossDecoder(sum, config, n, position);
-    position += n;
-  }
-  sum.addLinears('head', tokens, config.dim * config.vocabSize);
-  return sum;
-}
-
-function checkSizes(where: string, config: ModelConfig, tokens: number, chunkSize: number): void {
-  checkConfig(config);
-  checkCount(where, 'tokens', tokens, 'tokens');
-  checkCount(where, 'prefillChunkSize', chunkSize, 'tokens');
+export function forwardFlops(config: ModelConfig, tokens: number, options: FlopOptions = {}) {
+  const { prefillChunkSize = tokens } = options;
+  return promptFlops('forwardFlops', config, tokens, { ...options, prefillChunkSize }, false);
 }
 
 /** `model.step`, one token after `context` others: all layers, one position. */

@@ -20,7 +20,6 @@
 import { seededStream } from '../tensor/random';
 import { checkCount } from '../tensor/shapes';
 import type { Batch, DataLoader } from '../training/batches';
-import { IGNORE_INDEX } from '../training/loss';
 import { type QuestionRow, questionBatch, RecallTask, range } from './recall';
 
 const cities = (
@@ -59,8 +58,8 @@ export class NeedleVocabulary {
     const ofNeedles = [...phrase, '.'].filter((word) => !kept.includes(word));
     this.words = [...kept, ...ofNeedles, ...cityWords, ...numberWords];
     this.idOf = new Map(this.words.map((word, id) => [word, id]));
-    const keptWords = new Set(kept);
-    this.haystack = Int32Array.from(this.encode(textWords.filter((word) => keptWords.has(word))));
+    const textIds = textWords.map((word) => this.idOf.get(word) ?? Infinity);
+    this.haystack = Int32Array.from(textIds.filter((id) => id < common));
   }
   get size(): number {
     return this.words.length;
@@ -166,17 +165,9 @@ export class NeedleTask implements DataLoader {
  */
 export function keyValueWarmup(
   vocabulary: NeedleVocabulary,
-  { pairs, batch, seed }: { pairs: readonly number[]; batch: number; seed: number },
+  options: { pairs: readonly number[]; batch: number; seed: number },
 ): DataLoader {
-  const keys = cities.length;
-  const task = new RecallTask({ keys, values: numberWords.length, batch, pairs, seed });
-  const ids = vocabulary.encode([...cityWords, ...numberWords]);
-  const translate = (rows: number[][]) =>
-    rows.map((row) => row.map((token) => (token === IGNORE_INDEX ? token : ids[token])));
-  return {
-    at(number) {
-      const { inputs, targets } = task.at(number);
-      return { inputs: translate(inputs), targets: translate(targets) };
-    },
-  };
+  const tokens = vocabulary.encode([...cityWords, ...numberWords]);
+  const values = numberWords.length;
+  return new RecallTask({ keys: cities.length, values, tokens, ...options });
 }

@@ -30,9 +30,10 @@ export interface RecallOptions {
   /** Pairs in a row: a number, or several numbers that batches take in turn. */
   pairs: number | readonly number[];
   seed: number;
+  /** The token of each key, then of each value. Default: 0, 1, 2, … */
+  tokens?: readonly number[];
 }
 
-/** Keys are the tokens 0 … keys − 1, values the ones after them. */
 export const recallVocabSize = ({ keys, values }: { keys: number; values: number }): number =>
   keys + values;
 
@@ -42,11 +43,16 @@ export class RecallTask implements DataLoader {
 
   /** @throws RangeError naming the option that is out of range. */
   constructor(readonly options: RecallOptions) {
-    const { keys, values, batch, pairs } = options;
+    const { keys, values, batch, pairs, tokens } = options;
     this.pairs = [pairs].flat();
     checkCount('RecallTask', 'keys', keys, 'tokens');
     checkCount('RecallTask', 'values', values, 'tokens');
     checkCount('RecallTask', 'batch', batch, 'rows');
+    if (tokens && tokens.length !== keys + values)
+      throw new RangeError(
+        `RecallTask: there are ${tokens.length} tokens for ${keys} keys and ${values} values; ` +
+          `give one for each.`,
+      );
     for (const n of this.pairs) {
       checkCount('RecallTask', 'pairs', n, 'pairs');
       if (n > keys)
@@ -65,10 +71,10 @@ export class RecallTask implements DataLoader {
   }
 
   private row(pairs: number, index: number): QuestionRow {
-    const { keys, values, seed } = this.options;
+    const { keys, values, seed, tokens = range(keys + values) } = this.options;
     const random = seededStream(seed, index);
     const chosenKeys = random.shuffle(range(keys)).slice(0, pairs);
-    const facts = chosenKeys.map((key) => [key, keys + random.integer(values)]);
+    const facts = chosenKeys.map((key) => [tokens[key], tokens[keys + random.integer(values)]]);
     const questions = random.shuffle(range(pairs)).map((i) => facts[i]);
     return { text: facts.flat(), questions };
   }

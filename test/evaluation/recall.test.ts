@@ -91,6 +91,7 @@ describe('associative recall', () => {
     [{ ...options, pairs: 13 }, /pairs is 13, but there are 12 keys/],
     [{ ...options, pairs: 0 }, /pairs is 0/],
     [{ ...options, batch: 0 }, /batch is 0/],
+    [{ ...options, tokens: [1, 2] }, /there are 2 tokens for 12 keys and 9 values/],
   ])('%j is refused', (given, message) => expect(() => new RecallTask(given)).toThrow(message));
 });
 
