@@ -1,0 +1,53 @@
+/** Lines fit where they are read: a cell on a projector or a code host's page, a file in an editor. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { readNotebook, sourceOf } from '../../src/support/notebook/notebook-file';
+import { root } from '../../src/support/notebook/python-environment';
+
+const CELL_COLUMNS = 88;
+const FILE_COLUMNS = 100;
+
+/** The lines of `text` that are wider than `columns`, with number and width. */
+function wideLines(where: string, text: string, columns: number): string[] {
+  const wide: string[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    const width = [...line].length; // characters, not UTF-16 units
+    if (width > columns) wide.push(`${where}, line ${i + 1}: ${width} of ${columns} columns`);
+  }
+  return wide;
+}
+
+function wideCells(notebook: string): string[] {
+  const { cells } = readNotebook(join(root, notebook));
+  const code = cells.filter(({ cell_type }) => cell_type === 'code').map(sourceOf);
+  return code.flatMap((source, i) => wideLines(`${notebook}, cell ${i + 1}`, source, CELL_COLUMNS));
+}
+
+const pathsIn = (folder: string, ending: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith(ending) && !name.includes('.ipynb_checkpoints'))
+    .map((name) => join(folder, name))
+    .sort();
+const notebooks = pathsIn('notebooks', '.ipynb');
+const files = [...pathsIn('src', '.ts'), ...pathsIn('test', '.ts')];
+
+it('all notebooks and files are read', () => {
+  expect(notebooks.length).toBeGreaterThanOrEqual(48);
+  expect(files.length).toBeGreaterThan(200);
+});
+it('a line that is one column too wide is named', () => {
+  const text = `${'–'.repeat(88)}\n${'–'.repeat(89)}\n${'𝛾'.repeat(88)}`;
+  expect(wideLines('made.ipynb, cell 3', text, CELL_COLUMNS)).toEqual([
+    'made.ipynb, cell 3, line 2: 89 of 88 columns',
+  ]);
+});
+it.each(notebooks)(`%s: no line of a cell has more than ${CELL_COLUMNS} columns`, (notebook) => {
+  expect(wideCells(notebook)).toEqual([]);
+});
+it(`no line of src and test has more than ${FILE_COLUMNS} columns`, () => {
+  const wide = files.flatMap((file) =>
+    wideLines(file, readFileSync(join(root, file), 'utf8'), FILE_COLUMNS),
+  );
+  expect(wide).toEqual([]);
+});
