@@ -1,99 +1,195 @@
-/** Lines and points against one another: the everyday picture, with units on its axes and a finding as its title. */
-import { axis, type Figure } from './figure';
-import { dashes, seriesColours } from './palette';
+/**
+ * Lines and points in one coordinate system, with linear or logarithmic axes.
+ *
+ * Measured values are points, formulas are lines; several runs are their mean with a bar from the
+ * smallest to the largest; what they are compared with is a level line.
+ */
+import { axis, type Figure, readableBytes, rounded, tickLabels, withUnit } from './figure';
+import { at, dashes, levelColour, seriesColours } from './palette';
 
 export interface Line {
   name: string;
-  x: number[];
-  y: number[];
+  x: readonly number[];
+  y: readonly number[];
   /** The smallest and the largest of several runs, drawn as a bar through each point. */
-  low?: number[];
-  high?: number[];
-  /** Points for what was measured, lines for formulas, both for a curve through measurements. Default both. */
+  low?: readonly number[];
+  high?: readonly number[];
+  /** Points for what was measured, lines for formulas, both for a curve through measurements. */
   mode?: 'lines' | 'markers' | 'lines+markers';
   colour?: string;
+  /**
+   * The number of its colour, dash and symbol; by default its place in the list. A formula and its
+   * measurements have the same.
+   */
+  style?: number;
 }
+
 export interface LineChartOptions {
+  /** The finding. */
   title: string;
-  /** The words under and beside the picture. */
+  /** The titles of the axes. */
   x: string;
   y: string;
-  /** Of y. */
+  /** Of y. 'bytes' are written as KiB, MiB, … */
   unit?: string;
-  /** Logarithmic axes, where growth is the point. */
   logX?: boolean;
   logY?: boolean;
-  /** Words under the points instead of their numbers: letters, names. One for each x of the first line. */
+  /** Words under the points instead of their numbers: letters, names. One per x of the first line. */
   xLabels?: readonly string[];
+  /** Values to compare with, as dotted horizontal lines. */
+  levels?: readonly { name: string; y: number }[];
 }
 
-export function lineChart(
-  lines: Line[],
-  { title, x, y, unit = '', logX = false, logY = false, xLabels }: LineChartOptions,
-): Figure {
-  const digits = (value: number): string => `${Number(value.toPrecision(3))} ${unit}`.trimEnd();
-  // On a logarithmic axis Plotly labels powers of ten only; the lengths that were measured say more.
-  const met = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
-  const named = xLabels ? { tickvals: lines[0]?.x ?? [], ticktext: xLabels, tickangle: 0 } : {};
-  const measured =
-    logX && met.length <= 8
-      ? {
-          tickvals: met,
-          ticktext: met.map((at) => at.toLocaleString('en-US', { maximumSignificantDigits: 7 })),
-        }
-      : logTicks(met);
-  return {
-    data: lines.map(({ name, mode = 'lines+markers', colour, low, high, ...line }, i) => {
-      const color = colour ?? seriesColours[i % seriesColours.length];
-      const error_y =
-        low && high
-          ? {
-              type: 'data',
-              symmetric: false,
-              array: line.y.map((y, j) => high[j] - y),
-              arrayminus: line.y.map((y, j) => y - low[j]),
-              width: 3,
-            }
-          : undefined;
-      const bars = error_y ? { error_y } : {};
-      return {
-        type: 'scatter',
-        mode,
-        name,
-        ...line,
-        ...bars,
-        line: { color, dash: dashes[i % dashes.length] },
-        marker: { color, size: 8, symbol: i },
-      };
-    }),
-    layout: {
-      title: { text: title },
-      xaxis: axis(x, logX ? { type: 'log', ...measured } : named),
-      yaxis: axis(
-        unit ? `${y} (${unit})` : y,
-        logY
-          ? {
-              type: 'log',
-              exponentformat: 'power',
-              ...logTicks(lines.flatMap(({ y: values }) => values)),
-            }
-          : {},
-      ),
-    },
-    caption: `${title}. At the right end: ${lines.map(({ name, y: values }) => `${name} ${digits(values.at(-1) ?? Number.NaN)}`).join(', ')}.`,
+/** @throws RangeError if a line has not one y (low, high) for each x. */
+export function lineChart(lines: readonly Line[], options: LineChartOptions): Figure {
+  const { title, unit = '', levels = [] } = options;
+  const xs = lines.flatMap((line) => line.x);
+
+  const data: object[] = [];
+  const ends: string[] = [];
+  for (const [i, line] of lines.entries()) {
+    checkLengths(line);
+    data.push(traceOf(line, line.style ?? i));
+    ends.push(`${line.name}: ${endOf(line, unit)}`);
+  }
+  for (const level of levels) {
+    const x = [Math.min(...xs), Math.max(...xs)];
+    const line = { color: levelColour, dash: 'dot' };
+    data.push({ type: 'scatter', mode: 'lines', name: level.name, x, y: [level.y, level.y], line });
+    ends.push(`${level.name}: ${inWords(level.y, unit)}`);
+  }
+  const layout = {
+    title: { text: title },
+    xaxis: xAxis(lines, options),
+    yaxis: yAxis(data, options),
   };
+  return { data, layout, caption: `${title}. At the right end, ${ends.join('; ')}.` };
 }
 
-/** Marks of a logarithmic axis: powers of ten over a wide range, 1, 2 and 5 over a smaller one, a few round numbers within a decade. */
-function logTicks(values: number[]): object {
-  const all = values.filter((value) => value > 0);
-  const [least, most] = [Math.min(...all), Math.max(...all)];
+/** The mean of several runs at each point, with the smallest and the largest: part of a `Line`. */
+export function meanAndRange(runs: readonly (readonly number[])[]): {
+  y: number[];
+  low: number[];
+  high: number[];
+} {
+  const points = runs[0]?.length;
+  if (points === undefined || runs.some((run) => run.length !== points))
+    throw new RangeError(
+      `meanAndRange: the runs have ${runs.map((run) => run.length).join(', ') || 'no'} points; ` +
+        'give one or more runs, each with as many points.',
+    );
+  const range = { y: [] as number[], low: [] as number[], high: [] as number[] };
+  for (let i = 0; i < points; i++) {
+    const values = runs.map((run) => run[i]);
+    range.y.push(values.reduce((sum, value) => sum + value, 0) / values.length);
+    range.low.push(Math.min(...values));
+    range.high.push(Math.max(...values));
+  }
+  return range;
+}
+
+function checkLengths({ name, x, y, low = y, high = y }: Line): void {
+  for (const values of [y, low, high]) {
+    if (values.length === x.length) continue;
+    throw new RangeError(
+      `lineChart: ${name} has ${x.length} x and ${values.length} y (or low, or high); ` +
+        'give one for each x.',
+    );
+  }
+}
+
+function traceOf({ name, x, y, low, high, mode, colour }: Line, style: number): object {
+  const color = colour ?? at(seriesColours, style);
+  const trace = {
+    type: 'scatter',
+    mode: mode ?? 'lines+markers',
+    name,
+    x,
+    y,
+    line: { color, dash: at(dashes, style) },
+    marker: { color, size: 8, symbol: style },
+  };
+  if (!low || !high) return trace;
+  const bars = {
+    type: 'data',
+    symmetric: false,
+    array: y.map((value, i) => high[i] - value),
+    arrayminus: y.map((value, i) => value - low[i]),
+    color,
+    thickness: 1.5,
+    width: 4,
+  };
+  return { ...trace, error_y: bars };
+}
+
+/** '2.5 nats', or with a range '2.5 nats (2 to 3)'. */
+function endOf({ y, low, high }: Line, unit: string): string {
+  const last = (values: readonly number[]) => values.at(-1) ?? Number.NaN;
+  const end = inWords(last(y), unit);
+  if (!low || !high) return end;
+  return `${end} (${rounded(last(low))} to ${rounded(last(high))})`;
+}
+
+const inWords = (value: number, unit: string): string =>
+  unit === 'bytes' ? readableBytes(value) : rounded(value, unit);
+
+function xAxis(lines: readonly Line[], { x, logX, xLabels }: LineChartOptions): object {
+  if (xLabels) return axis(x, { ...tickLabels(xLabels, lines[0]?.x), tickangle: 0 });
+  if (!logX) return axis(x);
+  // Plotly labels only powers of ten on a logarithmic axis; few measured lengths are better marks.
+  const values = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
+  if (values.length > 8) return axis(x, { type: 'log', ...logTicks(values) });
+  const label = (value: number) => value.toLocaleString('en-US', { maximumSignificantDigits: 7 });
+  return axis(x, { type: 'log', tickvals: values, ticktext: values.map(label) });
+}
+
+function yAxis(data: readonly object[], { y, unit = '', logY }: LineChartOptions): object {
+  const values = (data as { y: number[] }[]).flatMap((trace) => trace.y);
+  if (unit === 'bytes') {
+    const ticks = byteTicks(values, logY);
+    return axis(y, {
+      ...(logY && { type: 'log' }),
+      tickvals: ticks,
+      ticktext: ticks.map(readableBytes),
+    });
+  }
+  const title = withUnit(y, unit);
+  if (!logY) return axis(title);
+  return axis(title, { type: 'log', exponentformat: 'power', ...logTicks(values) });
+}
+
+/**
+ * The marks of a logarithmic axis: powers of ten over a wide range, 1, 2 and 5 over a smaller one,
+ * five round numbers within a decade.
+ */
+function logTicks(values: readonly number[]): object {
+  const positive = values.filter((value) => value > 0);
+  const least = Math.min(...positive);
+  const most = Math.max(...positive);
   const decades = Math.log10(most / least);
   if (decades > 2) return { dtick: 1 };
   if (decades > 0.8) return { dtick: 'D2' };
-  const marks = Array.from({ length: 5 }, (_, i) =>
-    Number((least * (most / least) ** (i / 4)).toPrecision(2)),
-  );
-  const tickvals = [...new Set(marks)];
+  const marks = new Set<number>();
+  for (let i = 0; i < 5; i++) {
+    const mark = least * (most / least) ** (i / 4);
+    marks.add(Number(mark.toPrecision(2)));
+  }
+  const tickvals = [...marks];
   return { tickvals, ticktext: tickvals.map(String) };
+}
+
+/** About six marks at round numbers of bytes; Plotly's own '1B' would be a billion bytes. */
+function byteTicks(values: readonly number[], logarithmic = false): number[] {
+  const positive = values.filter((value) => value > 0);
+  const least = Math.min(...positive);
+  const most = Math.max(...positive);
+  const ticks: number[] = [];
+  if (logarithmic) {
+    const factor = 2 ** Math.max(1, Math.ceil(Math.log2(most / least) / 6));
+    for (let size = 1; size <= most; size *= factor) if (size >= least) ticks.push(size);
+  } else {
+    const step = 2 ** Math.ceil(Math.log2(most / 6));
+    for (let size = 0; size <= most; size += step) ticks.push(size);
+  }
+  return ticks;
 }
