@@ -8,7 +8,7 @@ import {
   checkCellTypes,
   problemText,
 } from '../../src/support/notebook/cell-types';
-import { readNotebook, sourceOf } from '../../src/support/notebook/notebook-file';
+import { codeOf, readNotebook } from '../../src/support/notebook/notebook-file';
 import { root } from '../../src/support/notebook/python-environment';
 
 const folders = ['notebooks', 'notebooks/exercises', 'notebooks/solutions'];
@@ -16,9 +16,8 @@ const written: CodeCells[] = [];
 for (const folder of folders) {
   for (const name of readdirSync(join(root, folder))) {
     if (!name.endsWith('.ipynb')) continue;
-    const { cells } = readNotebook(join(root, folder, name));
-    const code = cells.filter(({ cell_type }) => cell_type === 'code').map(sourceOf);
-    written.push({ notebook: `${folder}/${name}`, cells: code });
+    const cells = codeOf(readNotebook(join(root, folder, name)));
+    written.push({ notebook: `${folder}/${name}`, cells });
   }
 }
 

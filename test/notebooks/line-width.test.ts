@@ -1,8 +1,8 @@
-/** Lines fit where they are read: a cell on a projector or a code host's page, a file in an editor. */
+/** Lines fit where they are read: cells on a projector or a web page, files in an editor. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { readNotebook, sourceOf } from '../../src/support/notebook/notebook-file';
+import { codeOf, readNotebook } from '../../src/support/notebook/notebook-file';
 import { root } from '../../src/support/notebook/python-environment';
 
 const CELL_COLUMNS = 88;
@@ -19,9 +19,9 @@ function wideLines(where: string, text: string, columns: number): string[] {
 }
 
 function wideCells(notebook: string): string[] {
-  const { cells } = readNotebook(join(root, notebook));
-  const code = cells.filter(({ cell_type }) => cell_type === 'code').map(sourceOf);
-  return code.flatMap((source, i) => wideLines(`${notebook}, cell ${i + 1}`, source, CELL_COLUMNS));
+  return codeOf(readNotebook(join(root, notebook))).flatMap((source, i) =>
+    wideLines(`${notebook}, cell ${i + 1}`, source, CELL_COLUMNS),
+  );
 }
 
 const pathsIn = (folder: string, ending: string): string[] =>

@@ -1,4 +1,6 @@
-/** The walkthrough on notebooks made for it: what is right passes, what fails or has gone stale is named. */
+/**
+ * The walkthrough on notebooks made for it: what is right passes, what fails or is stale is named.
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +35,7 @@ function notebook(...cells: Cell[]): string {
 const seconds = 60_000;
 
 describe('walking through a notebook', { timeout: seconds }, () => {
-  it('cells see each other and our sources, TypeScript and await included; what is stale is named with both texts', async () => {
+  it('cells see each other and src, with types and await; stale outputs are named', async () => {
     const path = notebook(
       code("import { readableBytes } from './src/support/figures/figure';"),
       code('const size: number = await Promise.resolve(1536);'),
@@ -65,7 +67,7 @@ describe('walking through a notebook', { timeout: seconds }, () => {
       'await new Promise((resolve) => setTimeout(resolve, 60_000));',
       /^cell 2: it took longer than 8 s$/,
     ],
-  ])('a cell that %s is named, and what rests on it is not run', async (_, source, word) => {
+  ])('a cell that %s is named, and the cells after it are not run', async (_, source, word) => {
     const done: number[] = [];
     const { problems } = await walk(
       notebook(code('const one = 1;'), code(source), code('console.log("on")')),
@@ -108,7 +110,7 @@ describe('stale or not', () => {
     ['a count', '2,050 layer-tokens', '4,096 layer-tokens'],
     ['a word', '✓ equal', '✗ equal'],
     ['a unit', '4 KiB', '4 MiB'],
-    ['a number beside one that was learned', 'stored 2.31, now ≈ 2.39', 'stored 2.41, now ≈ 2.39'],
+    ['a number beside a learned one', 'stored 2.31, now ≈ 2.39', 'stored 2.41, now ≈ 2.39'],
     ['a line more', 'one\n', 'one\ntwo\n'],
   ])('%s may not', (_, a, b) => expect(changed(a, b)).toBe(true));
 });
@@ -117,7 +119,7 @@ describe('the committed notebooks', () => {
   const names = readdirSync(join(root, 'notebooks')).filter((name) => name.endsWith('.ipynb'));
   it('are there', () => expect(names).toContain('00-start-here.ipynb'));
   it.each(names)(
-    '%s: run from top to bottom, light, pictures beside every figure, nothing of this machine in it',
+    '%s: run from top to bottom, below 1.5 MB, a picture for each figure, no local paths',
     (name) => {
       const path = join(root, 'notebooks', name);
       expect(statSync(path).size).toBeLessThan(1.5e6);

@@ -17,7 +17,7 @@ export interface Notebook {
   nbformat_minor: number;
 }
 
-/** @throws RangeError naming the file if it is no notebook. */
+/** @throws RangeError naming the file if it is not a notebook. */
 export function readNotebook(path: string): Notebook {
   const text = readFileSync(path, 'utf8');
   let notebook: Partial<Notebook>;
@@ -25,7 +25,8 @@ export function readNotebook(path: string): Notebook {
     notebook = JSON.parse(text) as Partial<Notebook>;
   } catch (error) {
     throw new RangeError(
-      `${path}: this is not JSON (${(error as Error).message}). Was it cut short, or does it hold a merge conflict?`,
+      `${path}: this is not JSON (${(error as Error).message}). ` +
+        `Was it cut short, or does it hold a merge conflict?`,
     );
   }
   if (!Array.isArray(notebook.cells) || notebook.nbformat !== 4)
@@ -34,36 +35,41 @@ export function readNotebook(path: string): Notebook {
     );
   return notebook as Notebook;
 }
-export const sourceOf = ({ source }: Cell): string =>
-  Array.isArray(source) ? source.join('') : source;
 const joined = (text: unknown): string =>
   Array.isArray(text) ? text.join('') : String(text ?? '');
 const lines = (text: string): string[] => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 
-/** The words of an output, which are compared; pictures are not. */
+export const sourceOf = ({ source }: Cell): string => joined(source);
+/** The sources of the code cells, in order. */
+export const codeOf = ({ cells }: Notebook): string[] =>
+  cells.filter(({ cell_type }) => cell_type === 'code').map(sourceOf);
+
+/** The text of an output, which is compared; pictures are not. */
 export const textOf = (output: Output): string =>
   joined(output.text ?? output.data?.['text/plain'] ?? '');
 
 /**
- * Where a committed cell and a fresh run say different things, or `undefined`. Times and engine names are masked, and
- * numbers may differ by rounding, so that another engine on another machine passes.
+ * Where the outputs of a committed cell and of a fresh run differ, or `undefined`. Times and engine
+ * names are masked, and numbers may differ by rounding, so that another machine passes.
  */
 export function staleness(committed: Output[] = [], fresh: Output[]): string | undefined {
   if (committed.length !== fresh.length)
     return `the file holds ${committed.length} outputs, this run printed ${fresh.length}`;
-  for (let i = 0; i < fresh.length; i++) {
-    const [a, b] = [mask(textOf(committed[i])), mask(textOf(fresh[i]))];
-    if (!sameButForRounding(a, b))
-      return `the file says\n      ${a.trim().slice(0, 300)}\n    this run says\n      ${b.trim().slice(0, 300)}`;
+  for (const [i, output] of fresh.entries()) {
+    const inFile = mask(textOf(committed[i]));
+    const now = mask(textOf(output));
+    if (equalUpToRounding(inFile, now)) continue;
+    const shown = (text: string) => text.trim().slice(0, 300);
+    return `the file says\n      ${shown(inFile)}\n    this run says\n      ${shown(now)}`;
   }
   return undefined;
 }
 
 const NUMBER = /[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?/gi;
 /**
- * Times, rates and engines differ from machine to machine; differences that are only rounding do too. Behind a ≈ stands
- * what was learned in this run: hundreds of steps make much of little roundings, so another engine ends elsewhere. A line
- * that begins with ✎ is what such a model writes.
+ * Times, rates, engines and differences that are only rounding depend on the machine. A number
+ * after ≈ was learned in this run: over hundreds of steps small roundings grow, so another engine
+ * ends elsewhere. A line that begins with ✎ was written by such a model.
  */
 const mask = (text: string): string =>
   text
@@ -74,12 +80,12 @@ const mask = (text: string): string =>
     .replace(/^ *not (?:gpu|native|webgpu|wasm|cpu)\b.*\n?/gm, '')
     .replace(/(?:difference|differ by|error) [\d.e+-]+/g, 'difference …');
 
-function sameButForRounding(a: string, b: string): boolean {
+function equalUpToRounding(a: string, b: string): boolean {
   if (a.replace(NUMBER, '#') !== b.replace(NUMBER, '#')) return false;
-  const numbers = (text: string): number[] =>
+  const numbersIn = (text: string): number[] =>
     (text.match(NUMBER) ?? []).map((n) => Number(n.replace(/,/g, '')));
-  const [x, y] = [numbers(a), numbers(b)];
-  return x.every((n, i) => Math.abs(n - y[i]) <= 0.01 * Math.abs(n) + 0.011);
+  const numbersOfB = numbersIn(b);
+  return numbersIn(a).every((n, i) => Math.abs(n - numbersOfB[i]) <= 0.01 * Math.abs(n) + 0.011);
 }
 
 /** The notebook with fresh outputs, in the form that Jupyter itself writes. */
@@ -91,14 +97,8 @@ export function written(notebook: Notebook, fresh: Map<Cell, Output[]>): Noteboo
     if (cell.cell_type !== 'code') return { cell_type: cell.cell_type, id, metadata: {}, source };
     count++;
     const outputs = (fresh.get(cell) ?? []).map((output) => storedOutput(output, count));
-    return {
-      cell_type: 'code',
-      execution_count: count,
-      id,
-      metadata: cell.metadata ?? {},
-      outputs,
-      source,
-    };
+    const metadata = cell.metadata ?? {};
+    return { cell_type: 'code', execution_count: count, id, metadata, outputs, source };
   });
   const metadata = {
     kernelspec: { display_name: 'TypeScript (cache-once)', language: 'typescript', name: 'tslab' },
@@ -112,16 +112,18 @@ export function written(notebook: Notebook, fresh: Map<Cell, Output[]>): Noteboo
   return { cells, metadata, nbformat: 4, nbformat_minor: 5 };
 }
 
+/** An output with its texts as lists of lines, as Jupyter stores them. */
 function storedOutput(output: Output, count: number): Output {
   const stored: Output = { ...output };
   if (output.text !== undefined) (stored as { text: unknown }).text = lines(joined(output.text));
-  if (output.data)
-    stored.data = Object.fromEntries(
-      Object.entries(output.data).map(([type, value]) => [
-        type,
-        typeof value === 'string' && !type.startsWith('image/') ? lines(value) : value,
-      ]),
-    );
+  if (output.data) {
+    const data: Record<string, unknown> = {};
+    for (const [type, value] of Object.entries(output.data)) {
+      const isText = typeof value === 'string' && !type.startsWith('image/');
+      data[type] = isText ? lines(value) : value;
+    }
+    stored.data = data;
+  }
   if (output.output_type === 'execute_result') stored.execution_count = count;
   return stored;
 }

@@ -97,11 +97,7 @@ describe('what check answers', () => {
 
 /** As the formatter writes it where the line is wide enough: no breaks, no commas before them. */
 const onOneLine = (source: string): string =>
-  source
-    .replace(/\s+/g, ' ')
-    .replace(/\( /g, '(')
-    .replace(/,? \)/g, ')')
-    .replace(/; }/g, ' }');
+  source.replace(/\s+/g, ' ').replace(/\( /g, '(').replace(/,? \)/g, ')').replace(/; }/g, ' }');
 /** The code of a notebook without its imports, as one function of `check` and what else it imports. */
 function runHere(path: string, told: (id: string, f: unknown) => void): void {
   const code = readNotebook(path)
