@@ -34,7 +34,7 @@ export interface LineChartOptions {
   unit?: string;
   logX?: boolean;
   logY?: boolean;
-  /** Words under the points instead of their numbers: letters, names. One per x of the first line. */
+  /** Words instead of numbers under the points: letters, names. One per x of the first line. */
   xLabels?: readonly string[];
   /** Values to compare with, as dotted horizontal lines. */
   levels?: readonly { name: string; y: number }[];
