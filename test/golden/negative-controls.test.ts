@@ -131,7 +131,7 @@ function missedBy(compare: () => void): number {
 /** Far beyond the tolerance: what we call a mistake must not hide in a tolerance a little too wide. */
 const FAR = 10;
 
-describe('operations with a famous mistake do not pass', () => {
+describe('operations with a common mistake do not pass', () => {
   const shift = ({ data, shape }: StateTensor): void => {
     const N = shape.at(-1)!;
     for (let row = 0; row < data.length; row += N) data.copyWithin(row, row + 1, row + N);
@@ -226,7 +226,25 @@ describe('operations with a famous mistake do not pass', () => {
   }
 });
 
-describe('a model with a famous mistake does not pass', () => {
+describe('a greedy continuation is optional', () => {
+  const without = (also: (file: SafetensorsFile) => void) => (): void => {
+    const file = changed('model_yoco_gret_c', (content) => {
+      for (const key of Object.keys(content.metadata))
+        if (key.includes('greedy')) delete content.metadata[key];
+      also(content);
+    });
+    compareFile(file);
+  };
+  it('a case without one is compared in all that it has', () => {
+    expect(without(({ tensors }) => void tensors.delete('full/greedy_tokens'))).not.toThrow();
+  });
+  it('a continuation without its prompt is a tensor that nothing compares', () => {
+    expect(without(() => undefined)).toThrow(/nothing compares 1 .*full\/greedy_tokens/);
+  });
+});
+
+describe('a model with a common mistake does not pass', () => {
+  const { forward } = GlobalKeysValues.prototype;
   const mistaken = (
     name: string,
     mistake: Partial<YocoConfig>,
@@ -260,7 +278,7 @@ describe('a model with a famous mistake does not pass', () => {
   });
   it('K̂ and V̂ without their norm', () => {
     withForward(
-      function (x, start) {
+      function (this: GlobalKeysValues, x, start) {
         const layer = this as unknown as { norm: Pick<RMSNorm, 'forward'> };
         const { norm } = layer;
         layer.norm = { forward: (unnormed) => unnormed };
@@ -273,13 +291,12 @@ describe('a model with a famous mistake does not pass', () => {
   });
   it('keys of the global cache rotated as if every chunk began at position 0', () => {
     withForward(
-      function (x) {
+      function (this: GlobalKeysValues, x) {
         return forward.call(this, x, 0);
       },
       () => expect(mistaken('model_yoco_gret_c', {})).toBeGreaterThan(FAR),
     );
   });
-  const { forward } = GlobalKeysValues.prototype;
   function withForward(mistake: GlobalKeysValues['forward'], work: () => void): void {
     GlobalKeysValues.prototype.forward = mistake;
     try {

@@ -130,7 +130,6 @@ describe('left padding changes no row', () => {
       expect(together.tokens[row]).toEqual(
         (await generate(model, [prompt], { maxNewTokens: 8, temperature: 0 })).tokens[0],
       );
-    expect(together.prefilled).toBe(9);
     model.dispose();
   });
 });
