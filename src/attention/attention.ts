@@ -92,7 +92,11 @@ export function attentionMask(
  * NaN stays NaN, so that a broken weight shows (on wasm, tf.clipByValue makes it a number).
  */
 export function limit<T extends tf.Tensor>(x: T): T {
-  return tf.maximum(tf.minimum(x, 1e13), -1e13);
+  const limited = tf.customGrad((x) => ({
+    value: tf.tidy(() => tf.maximum(tf.minimum(x as tf.Tensor, 1e13), -1e13)),
+    gradFunc: (dy: tf.Tensor) => dy.clone(), // nothing to save, as there is for minimum's gradient
+  }));
+  return limited(x) as T;
 }
 
 /** The sizes of the inputs; what both tiers check. */

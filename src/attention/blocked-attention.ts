@@ -33,8 +33,8 @@ export function blockedAttention(
   const { B, N, Hkv, Dk } = readAttentionShapes('blockedAttention', inputs, options);
   const { scale = Dk ** -0.5 } = options;
   return tf.tidy(() => {
-    const Q = foldHeads(limit(inputs.q.mul(scale)), Hkv); // [B·Hkv, N·G, Dk]
-    const K = foldHeads(limit(inputs.k), Hkv); // [B·Hkv, M, Dk]
+    const Q = tf.tidy(() => foldHeads(limit(inputs.q.mul(scale)), Hkv)); // [B·Hkv, N·G, Dk]
+    const K = tf.tidy(() => foldHeads(limit(inputs.k), Hkv)); // [B·Hkv, M, Dk]
     const V = foldHeads(inputs.v, Hkv); // [B·Hkv, M, Dv]
     return unfoldHeads(foldedAttention(Q, K, V, N, options), B, N); // [B, N, H, Dv]
   });

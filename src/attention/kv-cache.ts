@@ -46,7 +46,7 @@ export const newKvCache = (implementation: Implementation, batch: number): KvCac
 export class PlainKvCache implements KvCache {
   lengths: readonly number[]; // tokens so far in each row
   private held?: SharedTensors<KeysValues>; // shared with forks
-  private disposed = false;
+  protected disposed = false;
 
   constructor(readonly batch: number) {
     checkCount('KvCache', 'batch', batch, 'sequences');

@@ -7,7 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { lengthsAfter, type PadLengths } from '../layers/padding';
-import type { KeysValues } from './keys-values';
+import { checkUsable, type KeysValues } from './keys-values';
 import { PlainKvCache } from './kv-cache';
 
 /** `length` counts all tokens so far, `bytes` and `snapshot` only those still held. */
@@ -26,6 +26,7 @@ export class RollingKvCache extends PlainKvCache {
 
   /** Adds N tokens; the oldest beyond `capacity` leave. The caller keeps k and v. */
   override append(added: KeysValues, padLengths?: PadLengths): void {
+    checkUsable('KvCache.append', this.disposed);
     const last = tf.tidy(() => {
       const { k, v } = this.concatWith(added, padLengths); // [B, R + N, Hkv, D]
       return { k: this.lastColumns(k), v: this.lastColumns(v) }; // [B, ≤ capacity, Hkv, D]
@@ -40,6 +41,10 @@ export class RollingKvCache extends PlainKvCache {
 
   /** Fills an empty cache with what another one held after `length` tokens. */
   resume(held: KeysValues, length: number): void {
+    if (this.length > 0)
+      throw new Error(
+        `RollingKvCache.resume: the cache holds ${this.length} tokens; resume an empty one.`,
+      );
     this.append(held);
     this.lengths = this.lengths.map(() => length);
   }

@@ -79,7 +79,7 @@ export function realQueries(
   const [B, N] = q.shape;
   const past = k.shape[1] - N;
   const rows = Array.from({ length: B }, (_, b) =>
-    Array.from({ length: N }, (_, n) => (past + n >= (padLengths?.[b] ?? 0) ? 1 : 0)),
+    Array.from({ length: N }, (_, n) => (!padLengths || past + n >= padLengths[b] ? 1 : 0)),
   );
   return tf.tensor2d(rows, [B, N]).reshape([B, N, 1, 1]);
 }
@@ -119,7 +119,7 @@ export function definitionOfAllHeads(
   const past = k[0].length - q[0].length;
   return q.map((queries, b) => {
     const padded = padLengths?.[b] ?? 0;
-    const firstQuery = Math.max(0, padded - past);
+    const firstQuery = padded > 0 ? Math.max(0, padded - past) : 0;
     const H = queries[0].length;
     const output = queries.map((heads) => heads.map(() => v[b][0][0].map(() => 0)));
     for (let h = 0; h < H; h++) {

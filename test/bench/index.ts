@@ -1,7 +1,7 @@
 /** The tables of `npm run bench`, in the order in which they are printed. */
 import { constantMemoryTable } from './constant-memory';
 import { decodeTable } from './decode';
-import { growingCacheTable } from './kv-cache';
+import { kvCacheTable } from './kv-cache';
 import { matmulTable } from './matmul';
 import type { Table } from './measure';
 import { movingTable } from './moving';
@@ -12,7 +12,7 @@ import { trainingTable } from './training';
 export const tables: Table[] = [
   matmulTable,
   movingTable,
-  growingCacheTable,
+  kvCacheTable,
   constantMemoryTable,
   retentionTable,
   prefillTable,

@@ -1,19 +1,21 @@
+/** Gradients: plain attention against central differences of the definition, blocked against plain. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  type AttentionInputs,
-  type AttentionOptions,
-  softmaxAttention,
-} from '../../src/attention/blocked-attention';
-import type { AttentionRule } from '../../src/attention/definition';
+import { type AttentionInputs, attention } from '../../src/attention/attention';
+import { blockedAttention } from '../../src/attention/blocked-attention';
 import { peakOf } from '../../src/tensor/ledger';
 import {
-  type Drawn,
+  definitionOfAllHeads,
   drawInputs,
-  inFloat64,
-  rules,
-  sizes,
+  drawnOptions,
+  drawnSizes,
+  type Form,
+  fitPadding,
+  gradientsOf,
+  numbersOf,
+  realQueries,
+  type Sizes,
   small,
 } from '../attention/attention-inputs';
 import {
@@ -29,160 +31,148 @@ import {
 beforeAll(useTestEngine);
 /** float32: 6e-7 of the largest gradient is the worst of 300 draws, on wasm and cpu. */
 const tolerance: Tolerance = { ofLargest: 6e-6, absolute: 1e-6 };
-const names = ['q', 'k', 'v'] as const;
-const asList = ({ q, k, v }: AttentionInputs): tf.Tensor[] => [q, k, v];
-const fromList = ([q, k, v]: tf.Tensor[]): AttentionInputs => ({ q, k, v }) as AttentionInputs;
+const tiny: Sizes = { B: 1, G: 2, Hkv: 2, N: 4, past: 2, Dk: 3, Dv: 2, seed: 8 };
 
-/** What arrives from above: a weight of its own for each number of the output. */
-const arriving = ({ q, v }: AttentionInputs): tf.Tensor4D =>
-  normal(new SeededRandom(77), [q.shape[0], q.shape[1], q.shape[2], v.shape[3]]);
-const gradients = (inputs: AttentionInputs, options: AttentionOptions): tf.Tensor[] =>
-  tf.grads((...given: tf.Tensor[]) => softmaxAttention(fromList(given), options))(
-    asList(inputs),
-    arriving(inputs),
-  );
-
-/** The whole square at once, heads repeated, from TensorFlow.js' own operations: its gradient is the engine's, not ours. */
-function inOnePiece({ q, k, v }: AttentionInputs): tf.Tensor4D {
-  const [B, N, H, D] = q.shape;
-  const [, M, Hkv] = k.shape;
-  const repeat = (x: tf.Tensor4D) =>
-    x
-      .reshape([B, M, Hkv, 1, -1])
-      .mul(tf.ones([1, 1, 1, H / Hkv, 1]))
-      .reshape<tf.Tensor4D>([B, M, H, -1])
-      .transpose<tf.Tensor4D>([0, 2, 1, 3]);
-  const hidden = tf.tensor2d(
-    Array.from({ length: N }, (_, n) =>
-      Array.from({ length: M }, (_, m) => (m <= n + M - N ? 0 : -1e30)),
-    ),
-  );
-  const scores = tf.matMul(q.transpose([0, 2, 1, 3]), repeat(k), false, true).mul(D ** -0.5);
-  return tf.softmax(scores.add(hidden)).matMul(repeat(v)).transpose([0, 2, 1, 3]);
+/** A weight of its own for each number of the output; 0 at padded queries. */
+function weightsOf(inputs: AttentionInputs, padLengths?: readonly number[]): tf.Tensor4D {
+  const [B, N, H] = inputs.q.shape;
+  const weights = normal<tf.Tensor4D>(new SeededRandom(77), [B, N, H, inputs.v.shape[3]]);
+  return weights.mul(realQueries(inputs, padLengths));
 }
 
+type Gradients = (inputs: AttentionInputs, options: Parameters<Form>[1]) => tf.Tensor[];
+const gradients =
+  (form: Form): Gradients =>
+  (inputs, options) =>
+    gradientsOf((x) => form(x, options), inputs, weightsOf(inputs, options.padLengths));
+
 /** (loss(x + h) − loss(x − h)) / 2h for every number, in float64: off by about h² = 1e-10. */
-function centralDifferences(inputs: AttentionInputs, rule: AttentionRule): number[][] {
-  const weights = arriving(inputs).dataSync();
-  const loss = (given: AttentionInputs) =>
-    (inFloat64(given, rule) as unknown as number[][])
-      .flat(3 as 1)
-      .reduce((sum, y, i) => sum + y * weights[i], 0);
+const centralDifferences: Gradients = (inputs, options) => {
+  const weights = weightsOf(inputs, options.padLengths).dataSync();
+  const numbers = numbersOf(inputs);
+  const loss = () => {
+    const output = definitionOfAllHeads(numbers, options).flat(3);
+    return output.reduce((sum, y, i) => sum + y * weights[i], 0);
+  };
   const step = 1e-5;
-  return names.map((name) => {
-    const x = inputs[name];
-    const values = x.arraySync();
-    // The loops take anything with a shape and an arraySync: numbers that a float32 tensor would round away.
-    const shifted = (i: number, by: number): number => {
-      let at = -1;
-      const moved = values.map((a) =>
-        a.map((b) => b.map((c) => c.map((number) => (++at === i ? number + by : number)))),
-      );
-      return loss({
-        ...inputs,
-        [name]: { shape: x.shape, arraySync: () => moved } as unknown as tf.Tensor4D,
-      });
-    };
-    return Array.from(
-      { length: x.size },
-      (_, i) => (shifted(i, step) - shifted(i, -step)) / (2 * step),
+  return (['q', 'k', 'v'] as const).map((name) => {
+    const slopes = numbers[name].map((tokens) =>
+      tokens.map((heads) =>
+        heads.map((features) =>
+          features.map((x, d) => {
+            features[d] = x + step;
+            const above = loss();
+            features[d] = x - step;
+            const below = loss();
+            features[d] = x;
+            return (above - below) / (2 * step);
+          }),
+        ),
+      ),
     );
+    return tf.tensor4d(slopes);
+  });
+};
+
+function compare(got: Gradients, expected: Gradients, sizes: Sizes, drawn: object): void {
+  const options = fitPadding(drawn, sizes);
+  tf.tidy(() => {
+    const inputs = drawInputs(sizes);
+    const reference = expected(inputs, options);
+    for (const [i, gradient] of got(inputs, options).entries())
+      expectClose(gradient, reference[i], tolerance, `d${'qkv'[i]}`);
   });
 }
 
-function expectAllClose(got: tf.Tensor[], want: (tf.Tensor | number[])[]): void {
-  for (const [i, name] of names.entries())
-    expectClose(
-      want[i] instanceof tf.Tensor ? got[i] : got[i].flatten(),
-      want[i],
-      tolerance,
-      `d${name}`,
-    );
-}
-
-describe('the gradient that is computed band by band is that of the definition', () => {
-  const tiny: Drawn = { B: 1, G: 2, Hkv: 2, N: 4, past: 2, D: 3, Dv: 2, seed: 8 };
-  it.each([
+describe('gradients of q, k and v', () => {
+  it.each<[string, Sizes, object]>([
     ['causal', tiny, {}],
     ['a window', tiny, { windowSize: 2 }],
     ['not causal', tiny, { causal: false }],
     ['a scale of its own', { ...tiny, G: 1 }, { scale: 1 }],
     ['one query', { ...tiny, B: 2, N: 1 }, {}],
-  ] as [string, Drawn, AttentionRule][])(
-    '%s, against central differences in float64',
-    (_, drawn, rule) => {
-      tf.tidy(() => {
-        const inputs = drawInputs(drawn);
-        expectAllClose(
-          gradients(inputs, { ...rule, blockSize: 3 }),
-          centralDifferences(inputs, rule),
-        );
-      });
-    },
-  );
-  it("is the engine's own gradient of the whole square, for any sizes and bands", () => {
-    fc.assert(
-      fc.property(sizes(11), fc.integer({ min: 1, max: 12 }), (drawn, blockSize) =>
-        tf.tidy(() => {
-          const inputs = drawInputs(drawn);
-          const want = tf.grads((...given: tf.Tensor[]) => inOnePiece(fromList(given)))(
-            asList(inputs),
-            arriving(inputs),
-          );
-          expectAllClose(gradients(inputs, { blockSize }), want);
-        }),
-      ),
-      { numRuns: 30 },
+    ['padding', { ...tiny, B: 2 }, { padLengths: [3, 0] }],
+  ])('plain and blocked equal central differences of the definition: %s', (_, sizes, options) => {
+    compare(gradients(attention), centralDifferences, sizes, options);
+    compare(gradients(inBlocksOf(3)), centralDifferences, sizes, options);
+  });
+  it('blocked equal plain, for any sizes, mask, scale, padding and block size', () => {
+    const blockSizes = fc.integer({ min: 1, max: 12 });
+    const property = fc.property(
+      drawnSizes(11),
+      drawnOptions(11),
+      blockSizes,
+      (sizes, options, queryBlockSize) =>
+        compare(gradients(inBlocksOf(queryBlockSize)), gradients(attention), sizes, options),
     );
+    fc.assert(property, { numRuns: 60 });
   });
-  it('does not depend on the bands, whatever the mask', () => {
-    fc.assert(
-      fc.property(sizes(11), rules(11), fc.integer({ min: 1, max: 12 }), (drawn, rule, blockSize) =>
-        tf.tidy(() => {
-          const inputs = drawInputs(drawn);
-          expectAllClose(gradients(inputs, { ...rule, blockSize }), gradients(inputs, rule));
-        }),
-      ),
-      { numRuns: 30 },
-    );
-  });
-  it('stays finite for scores of thousands', () => {
+  it('are finite for scores of thousands, and for scores that overflow float32', () => {
     tf.tidy(() => {
-      const drawn = drawInputs(small);
-      const inputs = { ...drawn, q: drawn.q.mul<tf.Tensor4D>(1000) };
-      for (const gradient of gradients(inputs, { windowSize: 3 }))
-        expect(gradient.dataSync().every(Number.isFinite)).toBe(true);
-    });
-  });
-  it.each([
-    ['the scale forgotten on the way back', (g: tf.Tensor) => g.mul(2)],
-    ['the gradient of a wider window', undefined],
-  ])('can it fail? %s is noticed', (_, mistake) => {
-    tf.tidy(() => {
-      const inputs = drawInputs(tiny);
-      const want = gradients(inputs, { windowSize: 2 });
-      const wrong = mistake ? want.map(mistake) : gradients(inputs, { windowSize: 3 });
-      expect(() => expectAllClose(wrong, want)).toThrow(/worst error/);
+      const { q, k, v } = drawInputs(small);
+      for (const factor of [1000, 1e30]) {
+        const inputs = { q: q.mul<tf.Tensor4D>(factor), k: k.mul<tf.Tensor4D>(factor), v };
+        for (const form of [attention, blockedAttention])
+          for (const gradient of gradients(form)(inputs, { windowSize: 3 }))
+            expect(gradient.dataSync().every(Number.isFinite)).toBe(true);
+      }
     });
   });
 });
 
-describe('the way back keeps to its means', () => {
-  it('needs twice the memory for twice the tokens, not four times', () => {
-    const needed = (N: number): number => {
-      const inputs = drawInputs({ ...small, B: 1, N, past: 0 });
-      const { result, needed } = peakOf(() => tf.tidy(() => gradients(inputs, { blockSize: 32 })));
-      tf.dispose([...result, ...asList(inputs)]);
-      return needed.bytes;
-    };
-    const [once, twice] = [needed(256), needed(512)];
-    expect(twice / once).toBeLessThan(2.2);
-    // 4 heads of 512 × 512 numbers would be 4.2 MB, and the way back needs four such squares.
-    expect(twice).toBeLessThan(2.5e6 * viewsCount());
+const inBlocksOf =
+  (queryBlockSize: number): Form =>
+  (inputs, options) =>
+    blockedAttention(inputs, { ...options, queryBlockSize });
+
+describe('both comparisons notice', () => {
+  const halveGradientOfV: Form = ({ q, k, v }, options) => {
+    const half: tf.Tensor4D = tf.customGrad((x) => ({
+      value: (x as tf.Tensor4D).clone(),
+      gradFunc: (dy: tf.Tensor) => dy.mul(0.5),
+    }))(v) as tf.Tensor4D;
+    return attention({ q, k, v: half }, options);
+  };
+  it.each<[string, Gradients]>([
+    ['half of dv missing', gradients(halveGradientOfV)],
+    ['no scale in the gradient', (x, o) => gradients(attention)(x, o).map((g) => g.mul(2))],
+    ['the gradient of a wider window', (x) => gradients(attention)(x, { windowSize: 3 })],
+  ])('%s', (_, mistaken) => {
+    const windowed = { windowSize: 2 };
+    expect(() => compare(mistaken, centralDifferences, tiny, windowed)).toThrow(/worst error/);
+    expect(() => compare(mistaken, gradients(blockedAttention), tiny, windowed)).toThrow(
+      /worst error/,
+    );
   });
-  it('leaves nothing behind but its result', () => {
+});
+
+describe('memory of the blocked form', () => {
+  const needed = (N: number, work: (inputs: AttentionInputs) => tf.TensorContainer): number => {
+    const inputs = drawInputs({ ...small, B: 1, N, past: 0 });
+    const peak = peakOf(() => tf.tidy(() => work(inputs)));
+    tf.dispose([peak.result, inputs.q, inputs.k, inputs.v]);
+    return peak.needed.bytes;
+  };
+  // 4 heads of 512 × 512 scores would be 4.2 MB; the gradient needs four such matrices.
+  it.each([
+    ['output', 1e6, inBlocksOf(32)],
+    ['gradient', 2.5e6, (x: AttentionInputs) => gradients(inBlocksOf(32))(x, {})],
+  ] as const)('%s: twice the tokens need twice the memory, not four times', (_, most, work) => {
+    const run = (inputs: AttentionInputs) => work(inputs, {}) as tf.TensorContainer;
+    const once = needed(256, run);
+    const twice = needed(512, run);
+    expect(twice / once).toBeLessThan(2.2);
+    expect(twice).toBeLessThan(most * viewsCount());
+  });
+  it.each([
+    ['plain', attention],
+    ['blocked', inBlocksOf(3)],
+  ] as [string, Form][])('%s: only the results are left', (_, form) => {
     const inputs = drawInputs(small);
-    expect(leakedBy(() => tf.tidy(() => gradients(inputs, { blockSize: 3 })))).toBe(0);
-    tf.dispose(asList(inputs));
+    for (const options of [{}, { windowSize: 2 }, { padLengths: [3, 0] }]) {
+      expect(leakedBy(() => form(inputs, options))).toBe(0);
+      expect(leakedBy(() => tf.tidy(() => gradients(form)(inputs, options)))).toBe(0);
+    }
+    tf.dispose([inputs.q, inputs.k, inputs.v]);
   });
 });
