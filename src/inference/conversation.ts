@@ -1,87 +1,73 @@
 /**
- * A conversation keeps its cache from turn to turn, so a turn costs what is new in it, not what was said before.
+ * A conversation keeps its cache from turn to turn, so a turn costs only what is new in it.
  *
- *   turn 1:  [system + question]            prefill all of it
- *   turn 2:  [last answer token + question] prefill these; the rest is in the cache already
+ *   turn 1:  [system + question]             prefill all of it
+ *   turn 2:  [last answer token + question]  prefill these; the rest is in the cache
  *
- * The answer's last token was handed out without being fed back (see generate.ts); it goes first into the next turn.
- * The law that the tests hold: every answer is what a fresh run over the whole text so far would give.
+ * The last token of an answer was returned without being fed back (see generate.ts), so it comes
+ * first in the next turn. Every answer is what a new run over the whole text so far would give.
  */
-import type { LanguageModel, ModelCache } from '../models/language-model';
-import { type GeneratedStep, type GenerateOptions, generateStream } from './generate';
+import type { LanguageModel } from '../models/language-model';
+import type { ModelCache } from '../models/model-cache';
+import { checkPrompts, type GeneratedStep, type GenerateOptions, generateStream } from './generate';
 
 export interface Turn {
   /** What was said to the model, and what it answered. */
   given: readonly number[];
   answer: readonly number[];
-  /** Positions that prefill took: the news. */
+  /** Positions that prefill computed: the new ones. */
   prefilled: number;
-  /** Tokens of the conversation that were in the cache already, and cost nothing. */
+  /** Tokens of the conversation that were in the cache already. */
   reused: number;
 }
 export type TurnOptions = Omit<GenerateOptions, 'cache'>;
 
 export class Conversation {
   private readonly past: Turn[] = [];
-  /** Said, but not yet in the cache: the last token of the last answer. */
+  /** The last token of the last answer: part of the text, but not yet in the cache. */
   private pending: number[] = [];
-  private busy = false;
 
-  /** The model stays the caller's; the cache becomes the conversation's. Dispose the conversation when it is over. */
+  /** The model stays the caller's; the conversation disposes the cache. */
   constructor(
     readonly model: LanguageModel,
     readonly cache: ModelCache = model.newCache(1),
   ) {
-    if (cache.batch !== 1)
-      throw new RangeError(
-        `Conversation: the cache holds ${cache.batch} sequences; a conversation has 1.`,
-      );
+    cache.checkBelongsTo(model, 'Conversation', 1);
   }
 
   get turns(): readonly Turn[] {
     return this.past;
   }
-  /** All tokens so far, said and heard. */
+  /** All tokens so far, of both sides. */
   get tokens(): number[] {
     return this.past.flatMap(({ given, answer }) => [...given, ...answer]);
   }
-  /** Positions that prefill has taken in all turns together. */
-  get prefilled(): number {
-    return this.past.reduce((sum, turn) => sum + turn.prefilled, 0);
-  }
 
   /**
-   * Says something and yields the answer as it comes. Leaving the loop early ends the answer there.
-   * @throws RangeError if nothing is said or an option is not allowed; the conversation then stands where it stood.
+   * Says something and yields the answer as it comes. Leaving the loop early ends the answer.
+   * @throws as `generateStream`, also while the last answer is still coming; the conversation is
+   * then unchanged.
    */
   async *sayStream(
     given: readonly number[],
     options: TurnOptions,
   ): AsyncGenerator<GeneratedStep, void, undefined> {
-    if (this.busy)
-      throw new Error(
-        'Conversation: the last answer is still coming; read it to its end, or leave its loop, before the next turn.',
-      );
-    if (given.length === 0)
-      throw new RangeError('Conversation: nothing was said; give at least one token.');
-    const news = [...this.pending, ...given];
+    checkPrompts('Conversation.say', [given], this.model);
+    this.cache.checkUsable('Conversation.say');
+    const prompt = [...this.pending, ...given];
     const reused = this.cache.length;
     const answer: number[] = [];
-    this.busy = true;
     try {
-      for await (const step of generateStream(this.model, [news], {
-        ...options,
-        cache: this.cache,
-      })) {
-        answer.push(step.tokens[0]!);
+      const steps = generateStream(this.model, [prompt], { ...options, cache: this.cache });
+      for await (const step of steps) {
+        answer.push(step.tokens[0] as number); // a single row does not go on after it has ended
         yield step;
       }
     } finally {
-      this.busy = false;
-      // The cache tells whether the turn happened: a prompt that was refused has left it where it was.
+      // A prompt that was refused has left the cache as it was, and is no turn.
       if (this.cache.length > reused) {
         this.pending = answer.slice(-1);
-        this.past.push({ given: [...given], answer, prefilled: news.length, reused });
+        this.past.push({ given: [...given], answer, prefilled: prompt.length, reused });
       }
     }
   }
@@ -89,19 +75,15 @@ export class Conversation {
   /** Says something and waits for the whole answer. @throws as `sayStream`. */
   async say(given: readonly number[], options: TurnOptions): Promise<Turn> {
     for await (const _ of this.sayStream(given, options));
-    return this.past.at(-1)!;
+    return this.past[this.past.length - 1];
   }
 
-  /** A second future of the same past: both can go on, neither hears the other. Dispose it too. */
+  /** A copy with the same past, which continues on its own. Dispose it too. */
   fork(): Conversation {
-    if (this.busy)
-      throw new Error(
-        'Conversation.fork: the last answer is still coming; fork when it has ended.',
-      );
-    const twin = new Conversation(this.model, this.cache.fork());
-    twin.past.push(...this.past);
-    twin.pending = [...this.pending];
-    return twin;
+    const copy = new Conversation(this.model, this.cache.fork());
+    copy.past.push(...this.past);
+    copy.pending = [...this.pending];
+    return copy;
   }
 
   dispose(): void {

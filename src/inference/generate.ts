@@ -3,131 +3,137 @@
  *
  *   prompt ──prefill──▶ logits ──sample──▶ token ──step──▶ logits ──sample──▶ token …
  *
- * Prefill takes the whole prompt at once and, in YOCO, leaves early: only the last position climbs the upper layers.
- * The last token of a run is handed out but not fed back: nobody asks yet what follows it. So the cache ends one token
- * short of the text, and whoever goes on gives that token first (see conversation.ts).
+ * In YOCO the prefill takes the early exit. The last token of a run is returned but not fed back,
+ * because nobody needs the logits after it. So the cache ends one token before the text does, and
+ * a run that continues begins with that token (see conversation.ts).
  */
 import type * as tf from '@tensorflow/tfjs';
-import { leftPadded } from '../layers/padding';
-import type { LanguageModel, ModelCache } from '../models/language-model';
-import { checkCount } from '../tensor/shapes';
+import { leftPad } from '../layers/padding';
+import type { LanguageModel } from '../models/language-model';
+import type { ModelCache } from '../models/model-cache';
+import { tokenTensor } from '../models/prompt';
+import { seededStream } from '../tensor/random';
+import { checkCount, shown } from '../tensor/shapes';
 import { checkSampling, type SamplingOptions, sample } from './sampling';
-import { seededStream } from './seeded-stream';
 
 export interface GenerateOptions extends SamplingOptions {
   maxNewTokens: number;
-  /** Row r of the batch draws from stream r of this seed, so a row's text does not depend on its neighbours. Default 0. */
+  /**
+   * Row r of the batch draws from stream r of this seed, so a row's text does not depend on the
+   * other rows. Default 0.
+   */
   seed?: number;
-  /** A row ends with the first of these that it produces (which is part of the result). */
+  /** A row ends with the first of these that it produces, which is part of the result. */
   stopTokens?: readonly number[];
-  /** Continue here: the prompt is taken as what follows. It stays the caller's. Default: a new cache, freed at the end. */
+  /**
+   * The prompts continue what this cache holds. It stays the caller's, but nobody else can use it
+   * during the run. Default: a new cache, disposed at the end.
+   */
   cache?: ModelCache;
-  /** Longest piece of the prompt taken at once. */
-  pieceSize?: number;
+  /** Tokens of the prompt computed at once. */
+  prefillChunkSize?: number;
 }
 
-/** One moment of a run: what every row has just produced. */
+/** What every row has just produced. */
 export interface GeneratedStep {
   /** 0 for the first new token. */
   index: number;
   /** One per row; undefined for a row that has met a stop token before. */
   tokens: (number | undefined)[];
-  /** The numbers that were sampled from, one array per row. */
+  /** The logits that were sampled from, [vocab] for each row. */
   logits: Float32Array[];
 }
 
-export interface Generation {
-  /** New tokens only, one array per row. */
-  tokens: number[][];
-  /** Positions that prefill took, per row: the longest prompt's. */
-  prefilled: number;
-  /** Decoding steps: one less than the longest row of new tokens. */
-  steps: number;
-}
-
-function checkPrompts(where: string, prompts: readonly (readonly number[])[]): void {
-  if (prompts.length === 0)
-    throw new RangeError(
-      `${where}: there is no prompt; give at least one row of at least one token.`,
-    );
-  prompts.forEach((row, r) => {
-    if (row.length === 0)
-      throw new RangeError(`${where}: prompt ${r} is empty; every row needs at least one token.`);
-  });
-}
-
-/** Numbers come to the host, the tensor goes: one array per row of [B, vocab]. */
-async function readRows(logits: tf.Tensor2D): Promise<Float32Array[]> {
-  const [B, vocab] = logits.shape;
-  try {
-    const values = (await logits.data()) as Float32Array;
-    return Array.from({ length: B }, (_, b) => values.slice(b * vocab, (b + 1) * vocab));
-  } finally {
-    logits.dispose();
-  }
-}
-
 /**
- * Yields each token as it comes. Leaving the loop early is fine: what the run holds is freed. Prompts may differ in length:
- * each row is what it would be alone.
- * @throws RangeError for options or prompts that are not allowed, before anything is computed.
+ * Yields each token as it comes. If the loop is left early, the run ends and its memory is freed.
+ * Prompts may differ in length: each row gets the result that it would get alone.
+ * @throws TypeError, RangeError or Error for prompts, options or a cache that are not allowed,
+ * before anything is computed.
  */
 export async function* generateStream(
   model: LanguageModel,
   prompts: readonly (readonly number[])[],
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedStep, void, undefined> {
-  const { maxNewTokens, seed = 0, stopTokens = [], pieceSize } = options;
+  const { maxNewTokens, seed = 0, stopTokens = [], prefillChunkSize } = options;
+  checkPrompts('generate', prompts, model);
   checkCount('generate', 'maxNewTokens', maxNewTokens, 'tokens');
   checkSampling('generate', options);
-  checkPrompts('generate', prompts);
-  const stops = new Set(stopTokens);
-  const streams = prompts.map((_, row) => seededStream(seed, row));
+  checkStopTokens(stopTokens, model.config.vocabSize);
+  options.cache?.checkBelongsTo(model, 'generate', prompts.length);
+  const randoms = prompts.map((_, row) => seededStream(seed, row));
   const running = prompts.map(() => true);
-  const cache = options.cache ?? model.newCache(prompts.length);
+
+  const cache = options.cache?.borrow('generate') ?? model.newCache(prompts.length);
   try {
-    // Shorter prompts wait at the left, so that all rows say their first word in the same step.
-    const { tokens: rows, padding } = leftPadded(prompts);
-    const ragged = padding.some((slots) => slots > 0);
-    let logits = await readRows(
-      model.prefill(rows, cache, {
-        ...(ragged ? { padding } : {}),
-        ...(pieceSize === undefined ? {} : { pieceSize }),
-      }),
-    );
+    const { tokens: rows, padLengths } = leftPad(prompts);
+    let logits = await readRows(model.prefill(rows, cache, { padLengths, prefillChunkSize }));
     for (let index = 0; ; index++) {
-      const drawn = logits.map((row, r) => sample(row, options, streams[r]));
+      const drawn = logits.map((row, r) => sample(row, options, randoms[r]));
       const tokens = drawn.map((token, r) => (running[r] ? token : undefined));
       yield { index, tokens, logits };
-      drawn.forEach((token, r) => {
-        if (stops.has(token)) running[r] = false;
-      });
+
+      for (const [r, token] of drawn.entries()) {
+        if (stopTokens.includes(token)) running[r] = false;
+      }
       if (index + 1 === maxNewTokens || !running.includes(true)) return;
-      // Rows that have stopped step along with what they drew: a batch moves as one, and nobody reads them any more.
+      // Rows that have ended go through the model with the others; their tokens are not used.
       logits = await readRows(model.step(drawn, cache));
     }
   } finally {
-    if (!options.cache) cache.dispose();
+    if (options.cache) options.cache.giveBack();
+    else cache.dispose();
   }
 }
 
 /**
- * Runs to the end and returns the new tokens. `onToken` sees each step as it comes.
- * @throws RangeError for options or prompts that are not allowed, before anything is computed.
+ * Runs to the end: the new tokens, one array per row. `onToken` sees each step as it comes.
+ * @throws as `generateStream`.
  */
 export async function generate(
   model: LanguageModel,
   prompts: readonly (readonly number[])[],
-  { onToken, ...options }: GenerateOptions & { onToken?: (step: GeneratedStep) => void },
-): Promise<Generation> {
-  const tokens: number[][] = prompts.map(() => []);
-  let steps = -1;
+  options: GenerateOptions & { onToken?: (step: GeneratedStep) => void },
+): Promise<{ tokens: number[][] }> {
+  const tokens: number[][] = [];
   for await (const step of generateStream(model, prompts, options)) {
-    step.tokens.forEach((token, row) => {
+    for (const [row, token] of step.tokens.entries()) {
+      tokens[row] ??= [];
       if (token !== undefined) tokens[row].push(token);
-    });
-    steps = step.index;
-    onToken?.(step);
+    }
+    options.onToken?.(step);
   }
-  return { tokens, prefilled: Math.max(...prompts.map((row) => row.length)), steps };
+  return { tokens };
+}
+
+/** Copies [B, vocab] to the host, one array per row, and disposes the tensor. */
+async function readRows(logits: tf.Tensor2D): Promise<Float32Array[]> {
+  const [B, vocab] = logits.shape;
+  const values = (await logits.data().finally(() => logits.dispose())) as Float32Array;
+  return Array.from({ length: B }, (_, b) => values.slice(b * vocab, (b + 1) * vocab));
+}
+
+/** @throws TypeError or RangeError unless there are rows of token ids, none of them empty. */
+export function checkPrompts(
+  where: string,
+  prompts: readonly (readonly number[])[],
+  { config: { vocabSize } }: LanguageModel,
+): void {
+  if (!Array.isArray(prompts) || prompts.length === 0)
+    throw new TypeError(
+      `${where}: prompts are ${JSON.stringify(prompts)}; give rows of token ids such as ` +
+        `[[1, 2, 3]]; a tokenizer's encode(text) makes a row of a text.`,
+    );
+  for (const [r, row] of prompts.entries()) {
+    tokenTensor(`${where}, prompt ${r}`, [row], vocabSize).dispose();
+  }
+}
+
+function checkStopTokens(stopTokens: readonly number[], vocabSize: number): void {
+  const isToken = (id: number) => Number.isInteger(id) && id >= 0 && id < vocabSize;
+  if (!Array.isArray(stopTokens) || !stopTokens.every(isToken))
+    throw new RangeError(
+      `generate: stopTokens is ${shown(stopTokens)}; give an array of token ids: whole numbers ` +
+        `from 0 to ${vocabSize - 1}, the vocabulary of this model.`,
+    );
 }

@@ -1,72 +1,66 @@
 /**
  * How likely the model finds each token of a text: ln p(token n | the tokens before it).
  *
- * This is what the early exit cannot give. It leaves the upper half out at all positions but the last, and here every
- * position must speak. So scoring costs the full pass, N·L layer-tokens, for YOCO as for the Transformer.
+ * The early exit cannot give this: it computes logits at the last position only. So scoring costs
+ * the full pass, N·L layer-tokens, in YOCO as in the Transformer.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { LanguageModel, ModelCache } from '../models/language-model';
+import { tokenLosses } from '../layers/token-loss';
+import type { LanguageModel } from '../models/language-model';
+import type { ModelCache } from '../models/model-cache';
+import { checkCount } from '../tensor/shapes';
+import { checkPrompts } from './generate';
 
 export interface ScoreOptions {
-  /** The text goes on from here; its first token is then scored too if `before` is given. It stays the caller's, and moves on. */
+  /** The text continues what this cache holds, and is added to it. It stays the caller's. */
   cache?: ModelCache;
-  /** Logits [1,vocab] that the last turn ended with: what the model expected to come first. */
+  /** Logits [1, vocab] after what the cache holds; with them the first token is scored too. */
   before?: tf.Tensor2D;
-  /** Positions whose logits are held at once. Default 256. */
-  pieceSize?: number;
+  /** Tokens computed at once, and positions whose logits are held at once. Default 256. */
+  prefillChunkSize?: number;
 }
 
 /**
- * ln p of tokens 1, 2, … of the text, in nats; with `before`, of token 0 too. Their negative mean is the loss.
- * @throws RangeError if nothing is left to score, or as `prefill` does.
+ * ln p of tokens 1, 2, … of the text, in nats; with `before`, of token 0 too. Their negative mean
+ * is the loss.
+ * @throws RangeError if nothing is left to score, for an option that is not allowed, or as
+ * `forward`; the cache is then unchanged.
  */
 export function scorePrompt(
   model: LanguageModel,
   tokens: readonly number[],
-  { cache, before, pieceSize = 256 }: ScoreOptions = {},
+  { cache, before, prefillChunkSize = 256 }: ScoreOptions = {},
 ): number[] {
-  if (tokens.length < (before ? 1 : 2))
+  checkPrompts('scorePrompt', [tokens], model);
+  checkCount('scorePrompt', 'prefillChunkSize', prefillChunkSize, 'tokens');
+  const { vocabSize } = model.config;
+  if (before && !tf.util.arraysEqual(before.shape, [1, vocabSize]))
     throw new RangeError(
-      `scorePrompt: ${tokens.length} tokens leave nothing to score; give 2 or more, because nothing predicts the first.`,
+      `scorePrompt: before is [${before.shape}]; give logits [1, ${vocabSize}] of one position.`,
     );
-  const held = cache ?? model.newCache(1);
-  const scores: number[] = [];
-  let expected = before?.clone();
-  try {
-    for (let at = 0; at < tokens.length; at += pieceSize) {
-      const piece = tokens.slice(at, at + pieceSize);
-      const all = model.prefill([piece], held, { earlyExit: false, logits: 'all', pieceSize });
-      // Row n of the logits speaks of token n + 1; the piece's first token was foretold by the piece before.
-      const [found, last] = tf.tidy(() => {
-        const rows = all.reshape<tf.Tensor2D>([piece.length, -1]);
-        const foretelling = expected
-          ? tf.concat([expected, rows.slice([0, 0], [piece.length - 1, -1])], 0)
-          : rows.slice([0, 0], [piece.length - 1, -1]);
-        const targets = expected ? piece : piece.slice(1);
-        return [
-          targets.length ? logProbabilities(foretelling as tf.Tensor2D, targets) : tf.zeros([0]),
-          rows.slice([piece.length - 1, 0]).clone(),
-        ];
-      });
-      scores.push(...found.dataSync());
-      tf.dispose([all, found, ...(expected ? [expected] : [])]);
-      expected = last as tf.Tensor2D;
-    }
-    return scores;
-  } finally {
-    expected?.dispose();
-    if (!cache) held.dispose();
-  }
-}
+  if (tokens.length === 1 && !before)
+    throw new RangeError(
+      'scorePrompt: 1 token leaves nothing to score: nothing predicts it; give 2 or more.',
+    );
+  cache?.checkBelongsTo(model, 'scorePrompt', 1);
 
-/** ln softmax(logits)[n, targets[n]], [n]. */
-function logProbabilities(logits: tf.Tensor2D, targets: readonly number[]): tf.Tensor1D {
-  const vocab = logits.shape[1];
-  const flat = tf.logSoftmax(logits).reshape<tf.Tensor1D>([-1]);
-  return flat.gather(
-    tf.tensor1d(
-      targets.map((id, n) => n * vocab + id),
-      'int32',
-    ),
-  );
+  const start = cache ?? model.newCache(1);
+  try {
+    return start.transaction((working) => {
+      const losses = before ? Array.from(tokenLosses(before, [tokens[0]]).dataSync()) : [];
+      for (let at = 0; at < tokens.length; at += prefillChunkSize) {
+        const chunk = tokens.slice(at, at + prefillChunkSize); // c tokens
+        const next = tokens.slice(at + 1, at + 1 + chunk.length); // c, or c − 1 at the end
+        tf.tidy(() => {
+          const logits = model.forward([chunk], working); // [1, c, vocab]
+          if (next.length === 0) return;
+          const predicting = logits.slice([0, 0, 0], [1, next.length, -1]); // [1, next, vocab]
+          for (const loss of tokenLosses(predicting, next).dataSync()) losses.push(loss);
+        });
+      }
+      return losses.map((loss) => -loss);
+    });
+  } finally {
+    if (!cache) start.dispose();
+  }
 }

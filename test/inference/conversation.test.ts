@@ -9,14 +9,11 @@ import { FadingModel } from './fading-model';
 beforeAll(useTestEngine);
 const said = [[1, 2, 3], [4], [5, 0, 2, 1]];
 
-/** What a run that remembers nothing gives: the whole text so far, prefilled again, in every turn. */
-async function freshRuns(
-  model: LanguageModel,
-): Promise<{ answers: number[][]; logits: Float32Array[]; prefilled: number }> {
+/** Runs without a cache between turns: the whole text so far is prefilled again in every turn. */
+async function freshRuns(model: LanguageModel) {
   const text: number[] = [];
   const answers: number[][] = [];
   const logits: Float32Array[] = [];
-  let prefilled = 0;
   for (const given of said) {
     text.push(...given);
     const run = await generate(model, [text], {
@@ -25,13 +22,12 @@ async function freshRuns(
     });
     answers.push(run.tokens[0]);
     text.push(...run.tokens[0]);
-    prefilled += run.prefilled;
   }
-  return { answers, logits, prefilled };
+  return { answers, logits };
 }
 
 describe('a conversation', () => {
-  it('answers every turn as a fresh run over the whole text would, and prefills only what is new', async () => {
+  it('answers as a run over the whole text would, and prefills only what is new', async () => {
     const model = new FadingModel();
     const want = await freshRuns(model);
     const conversation = new Conversation(model);
@@ -41,14 +37,15 @@ describe('a conversation', () => {
         logits.push(step.logits[0]);
     expect(conversation.turns.map((turn) => turn.answer)).toEqual(want.answers);
     expectClose(logits, want.logits);
-    // 3 new; then the last answer's last token and 1 new; then that and 4 new. A fresh run takes 3 + 9 + 18.
+    // 3 new; then the last answer's last token and 1 new; then that and 4 new: 10 in all. Runs
+    // without a cache take 3 + 9 + 18.
     expect(conversation.turns.map((turn) => turn.prefilled)).toEqual([3, 2, 5]);
     expect(conversation.turns.map((turn) => turn.reused)).toEqual([0, 7, 13]);
-    expect([conversation.prefilled, want.prefilled]).toEqual([10, 30]);
+    expect(model.prefills).toEqual([3, 9, 18, 3, 2, 5]);
     expect(conversation.tokens).toEqual(said.flatMap((given, i) => [...given, ...want.answers[i]]));
     conversation.dispose();
   });
-  it('can it fail? without the token that was handed out but not fed back', async () => {
+  it('negative control: without the last token of each answer, the logits differ', async () => {
     const model = new FadingModel();
     const want = await freshRuns(model);
     const cache = model.newCache(1);
@@ -62,7 +59,7 @@ describe('a conversation', () => {
     expect(() => expectClose(logits, want.logits)).toThrow(/worst error/);
     cache.dispose();
   });
-  it('that was interrupted goes on from what was heard', async () => {
+  it('continues after an interrupted answer from the tokens that were read', async () => {
     const model = new FadingModel();
     const conversation = new Conversation(model);
     for await (const { index } of conversation.sayStream([1, 2, 3], { maxNewTokens: 9 }))
@@ -75,7 +72,7 @@ describe('a conversation', () => {
     expect(second.answer).toEqual(fresh.tokens[0]);
     conversation.dispose();
   });
-  it('forks into two that do not hear each other', async () => {
+  it('forks into two that do not change each other', async () => {
     const model = new FadingModel();
     const one = new Conversation(model);
     await one.say([1, 2], { maxNewTokens: 3 });
@@ -91,7 +88,7 @@ describe('a conversation', () => {
     one.dispose();
     other.dispose();
   });
-  it('holds one cache and nothing else, and gives it back', async () => {
+  it('holds the tensors of one cache only, and frees them', async () => {
     const model = new FadingModel();
     const before = tf.memory().numTensors;
     const conversation = new Conversation(model);
@@ -103,24 +100,34 @@ describe('a conversation', () => {
     conversation.dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
-  it('refuses a turn it cannot take, and stands where it stood', async () => {
+  it('refuses a turn that is not allowed, and is then unchanged', async () => {
     const model = new FadingModel();
     const conversation = new Conversation(model);
     await conversation.say([1], { maxNewTokens: 2 });
-    const stood = { tokens: conversation.tokens, length: conversation.cache.length };
-    await expect(conversation.say([], { maxNewTokens: 2 })).rejects.toThrow(/nothing was said/);
+    const before = { tokens: conversation.tokens, length: conversation.cache.length };
+    await expect(conversation.say([], { maxNewTokens: 2 })).rejects.toThrow(
+      /Conversation.say, prompt 0: there are no tokens/,
+    );
     await expect(conversation.say([2], { maxNewTokens: 0 })).rejects.toThrow(/maxNewTokens is 0/);
+    const text = 'Hello' as unknown as number[];
+    await expect(conversation.say(text, { maxNewTokens: 2 })).rejects.toThrow(
+      /Hello|encode\(text\)/,
+    );
+    expect([conversation.tokens, conversation.cache.length]).toEqual([
+      before.tokens,
+      before.length,
+    ]);
     const stream = conversation.sayStream([2], { maxNewTokens: 3 });
     await stream.next();
     await expect(conversation.say([3], { maxNewTokens: 2 })).rejects.toThrow(
-      /last answer is still coming/,
+      /Conversation.say: generate is still using this cache; let it finish first/,
     );
-    expect(() => conversation.fork()).toThrow(/last answer is still coming/);
+    expect(() => conversation.fork()).toThrow(/fork: generate is still using this cache/);
     await stream.return();
-    expect(conversation.tokens.slice(0, stood.tokens.length)).toEqual(stood.tokens);
+    expect(conversation.tokens.slice(0, before.tokens.length)).toEqual(before.tokens);
     expect(conversation.turns.length).toBe(2);
     expect(() => new Conversation(model, model.newCache(2))).toThrow(
-      /holds 2 sequences; a conversation has 1/,
+      /Conversation: tokens hold 1 sequences, the cache 2/,
     );
     conversation.dispose();
   });

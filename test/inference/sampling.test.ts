@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { greedy, probabilities, type SamplingOptions, sample } from '../../src/inference/sampling';
-import { seededStream } from '../../src/inference/seeded-stream';
+import { seededStream } from '../../src/tensor/random';
 
 const near = (got: ArrayLike<number>, want: number[]) => {
   expect(got.length).toBe(want.length);
@@ -9,10 +9,10 @@ const near = (got: ArrayLike<number>, want: number[]) => {
     expect(got[i], `token ${i}`).toBeCloseTo(p, 12);
   });
 };
-/** Odds 4 : 3 : 2 : 1, in another order than by size. */
+/** Probabilities 4 : 3 : 2 : 1, not in order of size. */
 const logits = [Math.log(2), Math.log(4), Math.log(1), Math.log(3)];
 
-/** How far the frequencies of 20,000 draws are from the odds, in standard deviations of a fair draw; the worst token counts. */
+/** The largest deviation of a token's count in 20,000 draws, in standard deviations. */
 function worstDeviation(options: SamplingOptions, want: number[], drawFrom = options): number {
   const draws = 20_000;
   const random = seededStream(5);
@@ -26,10 +26,10 @@ function worstDeviation(options: SamplingOptions, want: number[], drawFrom = opt
   );
 }
 
-describe('the odds that a token is drawn from', () => {
+describe('the probabilities that a token is drawn with', () => {
   it('are the softmax of logits / temperature', () => {
     near(probabilities(logits, { temperature: 1 }), [0.2, 0.4, 0.1, 0.3]);
-    near(probabilities(logits, { temperature: 0.5 }), [4 / 30, 16 / 30, 1 / 30, 9 / 30]); // odds squared
+    near(probabilities(logits, { temperature: 0.5 }), [4 / 30, 16 / 30, 1 / 30, 9 / 30]);
     near(probabilities(logits, { temperature: 0 }), [0, 1, 0, 0]);
     near(probabilities(logits), [0, 1, 0, 0]);
   });
@@ -80,10 +80,11 @@ describe('draws', () => {
     [{ temperature: 1, topK: 2 }, [0, 4 / 7, 0, 3 / 7]],
     [{ temperature: 1, topP: 0.5 }, [0, 4 / 7, 0, 3 / 7]],
   ];
-  it.each(cases)('come as often as the odds say: %j', (options, want) => {
-    expect(worstDeviation(options, want)).toBeLessThan(4); // of 4 counts, 1 in 4,000 seeds would exceed it; this one does not
+  it.each(cases)('come as often as the probabilities say: %j', (options, want) => {
+    // Of four counts, 1 seed in 4,000 exceeds 4 standard deviations; this one does not.
+    expect(worstDeviation(options, want)).toBeLessThan(4);
   });
-  it('can it fail? the temperature forgotten, topK forgotten', () => {
+  it('negative control: draws without the temperature or without topK are noticed', () => {
     expect(
       worstDeviation({ temperature: 0.5 }, [4 / 30, 16 / 30, 1 / 30, 9 / 30], { temperature: 1 }),
     ).toBeGreaterThan(20);
@@ -100,11 +101,11 @@ describe('draws', () => {
     expect(text(3)).not.toBe(text(4));
   });
   it('begin differently for neighbouring seeds and streams', () => {
-    // Plain generators from seeds 0 … 99 all begin near 1: every first token would be the last of the vocabulary.
+    // Plain generators from seeds 0 … 99 all begin near 1: each would draw the last token first.
     for (const first of [(i: number) => seededStream(i, 0), (i: number) => seededStream(0, i)]) {
       const firsts = Array.from({ length: 100 }, (_, i) => first(i).uniform());
       const mean = firsts.reduce((a, b) => a + b, 0) / 100;
-      expect(Math.abs(mean - 0.5)).toBeLessThan(0.1); // 3.5 standard deviations of a mean of 100 uniforms
+      expect(Math.abs(mean - 0.5)).toBeLessThan(0.1); // 3.5 standard deviations
       expect(new Set(firsts).size).toBe(100);
     }
   });
@@ -112,13 +113,14 @@ describe('draws', () => {
 
 describe('what cannot be sampled is refused', () => {
   it.each([
-    [{ temperature: -1 }, /temperature is -1; give 0/],
+    [{ temperature: -1 }, /temperature is -1; give a number, 0/],
     [{ temperature: Number.NaN }, /temperature is NaN/],
     [{ temperature: Number.POSITIVE_INFINITY }, /temperature is Infinity/],
     [{ topK: 0 }, /topK is 0; give a whole number/],
     [{ topK: 1.5 }, /topK is 1.5/],
-    [{ topP: 0 }, /topP is 0; give a share above 0/],
+    [{ topP: 0 }, /topP is 0; give a number above 0/],
     [{ topP: 1.01 }, /topP is 1.01/],
+    [{ topP: '0.5' as unknown as number }, /topP is "0.5"; give a number/],
   ])('%j', (options, message) => {
     expect(() => probabilities(logits, options)).toThrow(message);
   });

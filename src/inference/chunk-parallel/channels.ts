@@ -1,84 +1,111 @@
 /**
- * The wires between devices: numbers go to the right, from earlier positions to later ones, and every byte is counted.
+ * Channels between devices: tensors go to later devices only, and every byte received is counted.
  *
- * Picture a street of houses, each with a letter slot for every house on its left. To wait for a letter is to sleep beside
- * the slot: a device has nothing else to do, and code that waits in place reads like the formula (no callback, no promise).
- * A shared counter beside each slot wakes the sleeper.
+ * A device that waits sleeps, because it has nothing else to do. So its code reads from top to
+ * bottom, without callbacks and promises; a counter in shared memory wakes it.
  */
-
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
+import type { Received } from './communication';
 
-/** A one-way wire. */
-export interface Wire {
+/** One end of a channel, which goes from one device to one later device. */
+export interface Channel {
   port: MessagePort;
-  /** One shared number: letters posted so far. */
-  posted: Int32Array;
+  /** One number in shared memory: messages sent so far. */
+  sent: Int32Array;
 }
-/** Tensors as they travel: a copy of their numbers. */
-export type Parcel = Record<string, { shape: number[]; data: Float32Array }>;
+/** The channels of one device, both lists in the order of the text. */
+export interface Connections {
+  earlier: Channel[];
+  later: Channel[];
+}
 
-/** Copies the numbers; the tensors stay the caller's. */
-export const pack = (tensors: Record<string, tf.Tensor>): Parcel =>
-  Object.fromEntries(
-    Object.entries(tensors).map(([name, t]) => [
-      name,
-      { shape: [...t.shape], data: (t.dataSync() as Float32Array).slice() },
-    ]),
-  );
+/** A channel from every device to every later one. */
+export function connectDevices(devices: number): Connections[] {
+  const all: Connections[] = [];
+  for (let i = 0; i < devices; i++) {
+    const device: Connections = { earlier: [], later: [] };
+    for (const before of all) {
+      const { port1, port2 } = new MessageChannel();
+      const sent = new Int32Array(new SharedArrayBuffer(4));
+      before.later.push({ port: port1, sent });
+      device.earlier.push({ port: port2, sent });
+    }
+    all.push(device);
+  }
+  return all;
+}
 
-const bytesOf = (parcel: Parcel): number =>
-  Object.values(parcel).reduce((sum, { data }) => sum + data.byteLength, 0);
+/** A tensor as it travels between threads. */
+export interface PackedTensor {
+  shape: number[];
+  data: Float32Array;
+}
+/** A copy of the numbers; the tensor stays the caller's. */
+export const pack = (tensor: tf.Tensor): PackedTensor => ({
+  shape: tensor.shape,
+  data: Float32Array.from(tensor.dataSync()),
+});
+/** The caller owns the tensor. */
+export const unpack = <T extends tf.Tensor>({ shape, data }: PackedTensor): T =>
+  tf.tensor(data, shape) as T;
 
-export class Mailbox {
-  /** Bytes that came in: from the neighbour's layers, and gathered from all devices before. */
-  readonly received = { handedOn: 0, gathered: 0 };
-  /** @param before wires from all devices on the left, nearest last. @param after to all on the right, nearest first. */
-  constructor(private readonly wires: { before: readonly Wire[]; after: readonly Wire[] }) {}
+/** Tensors by name: `state` of a layer, or `k` and `v`. */
+export type NamedTensors = Record<string, tf.Tensor4D>;
+type Message = Record<string, PackedTensor>;
+
+export class Channels {
+  readonly received: Received = { states: 0, keysValues: 0 };
+
+  constructor(private readonly connections: Connections) {}
 
   get isFirst(): boolean {
-    return this.wires.before.length === 0;
+    return this.connections.earlier.length === 0;
   }
-  /** To the right neighbour, if there is one. `numbers` is asked only then. */
-  handOn(numbers: () => Parcel): void {
-    const [neighbour] = this.wires.after;
-    if (neighbour) post(neighbour, numbers());
-  }
-  /** Waits for the left neighbour. */
-  takeOver(): Parcel {
-    const parcel = waitFor(this.wires.before.at(-1)!);
-    this.received.handedOn += bytesOf(parcel);
-    return parcel;
+
+  /** To the right neighbour, if there is one. */
+  send(tensors: Record<string, tf.Tensor>): void {
+    this.post(tensors, this.connections.later.slice(0, 1));
   }
   /** To all later devices. */
-  tellAll(numbers: () => Parcel): void {
-    if (this.wires.after.length === 0) return;
-    const parcel = numbers();
-    for (const wire of this.wires.after) post(wire, parcel);
+  broadcast(tensors: NamedTensors): void {
+    this.post(tensors, this.connections.later);
   }
-  /** Waits for all earlier devices; theirs in the order of the text. */
-  gather(): Parcel[] {
-    const parcels = this.wires.before.map(waitFor);
-    for (const parcel of parcels) this.received.gathered += bytesOf(parcel);
-    return parcels;
+  private post(tensors: Record<string, tf.Tensor>, receivers: readonly Channel[]): void {
+    if (receivers.length === 0) return;
+    const message: Message = {};
+    for (const [name, tensor] of Object.entries(tensors)) message[name] = pack(tensor);
+    for (const { port, sent } of receivers) {
+      port.postMessage(message); // copies, as a network would
+      Atomics.add(sent, 0, 1);
+      Atomics.notify(sent, 0);
+    }
+  }
+
+  /** Waits for what the left neighbour sends. The caller owns the tensors. */
+  receive(): NamedTensors {
+    const { earlier } = this.connections;
+    return this.unpackAll(waitFor(earlier[earlier.length - 1]), 'states');
+  }
+  /** Waits for the broadcast of each earlier device. The caller owns the tensors. */
+  gather(): NamedTensors[] {
+    return this.connections.earlier.map((from) => this.unpackAll(waitFor(from), 'keysValues'));
+  }
+  private unpackAll(message: Message, kind: keyof Received): NamedTensors {
+    const tensors: NamedTensors = {};
+    for (const [name, packed] of Object.entries(message)) {
+      this.received[kind] += packed.data.byteLength;
+      tensors[name] = unpack(packed);
+    }
+    return tensors;
   }
 }
 
-function post({ port, posted }: Wire, parcel: Parcel): void {
-  port.postMessage(parcel); // copied, as a wire would
-  Atomics.add(posted, 0, 1);
-  Atomics.notify(posted, 0);
-}
-
-function waitFor({ port, posted }: Wire): Parcel {
+function waitFor({ port, sent }: Channel): Message {
   for (;;) {
-    const before = Atomics.load(posted, 0); // read the counter first: a letter posted after the look below then ends the sleep
-    const letter = receiveMessageOnPort(port) as { message: Parcel } | undefined;
-    if (letter) return letter.message;
-    Atomics.wait(posted, 0, before);
+    const before = Atomics.load(sent, 0); // first: a message sent after the next line ends the wait
+    const received = receiveMessageOnPort(port) as { message: Message } | undefined;
+    if (received) return received.message;
+    Atomics.wait(sent, 0, before);
   }
 }
-
-/** One of a parcel's tensors again. The caller owns it. */
-export const unpack = (parcel: Parcel, name: string): tf.Tensor4D =>
-  tf.tensor4d(parcel[name].data, parcel[name].shape as [number, number, number, number]);

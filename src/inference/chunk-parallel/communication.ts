@@ -1,69 +1,62 @@
 /**
- * What devices must tell each other when a sequence is cut into consecutive chunks, in bytes and by formula.
+ * What devices must send each other when a text is cut into consecutive chunks: bytes by formula.
  *
- * Device i holds tokens from … to. To go on where its neighbour stopped, it needs what a model would remember at `from`:
+ * To continue at position `from`, a device needs the cache of the text before it:
  *
  *   YOCO          L/2 states of fixed size  +  K̂, V̂ of the tokens before `from`, once
  *   Transformer   K, V of the tokens before `from`, in each of L layers
  *
- * So what a device receives **is** the cache of the text before it, to the byte: costs/memory.ts with N = from. Summed over
- * P devices with N/P tokens each, YOCO's global cache costs (P − 1)/2 · 2 · N · Hkv · D · b and its states (P − 1) · L/2 · s.
+ * So it receives as many bytes as costs/memory.ts gives for `from` tokens. Summed over P devices
+ * with N/P tokens each: (P − 1)/2 · 2 · N · Hkv · D · b for K̂ and V̂, (P − 1) · L/2 · s for states.
  *
- * Attention here is causal, so keys and values go to later devices only. A plain all-gather sends them to everybody: twice
- * the bytes, for both models. Source: YOCO, NeurIPS camera-ready, appendix A; the sums are ours.
+ * Attention is causal, so keys and values go to later devices only. An all-gather sends them to
+ * every device: twice the bytes, for both models.
+ * Source: YOCO, NeurIPS camera-ready, appendix A; the sums are ours.
  */
-import { cacheBytes } from '../../costs/memory';
+import { type CacheSize, cacheBytes } from '../../costs/memory';
 import type { ModelConfig } from '../../models/config';
 import { checkCount } from '../../tensor/shapes';
 
-/** A device's share of the positions: from, inclusive, to, exclusive. */
+/** The positions of a device: `from` is the first, `to` is one past the last. */
 export interface Chunk {
   from: number;
   to: number;
 }
 
-/** P consecutive chunks that differ by one token at most. @throws RangeError if there are more devices than tokens. */
+/** Consecutive chunks of equal length, or one token more. @throws RangeError for too few tokens. */
 export function chunksOf(tokens: number, devices: number): Chunk[] {
   checkCount('chunksOf', 'devices', devices, 'devices');
   checkCount('chunksOf', 'tokens', tokens, 'tokens');
   if (devices > tokens)
     throw new RangeError(
-      `chunksOf: ${tokens} tokens for ${devices} devices; each needs a token, so take ${tokens} devices at most.`,
+      `chunksOf: ${tokens} tokens for ${devices} devices; each needs a token, ` +
+        `so take ${tokens} devices at most.`,
     );
-  const border = (i: number) => Math.floor((tokens * i) / devices);
-  return Array.from({ length: devices }, (_, i) => ({ from: border(i), to: border(i + 1) }));
+  const firstOf = (device: number) => Math.floor((tokens * device) / devices);
+  return Array.from({ length: devices }, (_, i) => ({ from: firstOf(i), to: firstOf(i + 1) }));
 }
 
-export interface Communication {
-  /** Layer memories, handed from neighbour to neighbour. */
-  handedOn: number;
-  /** Keys and values, told to every later device. */
-  gathered: number;
-  total: number;
+/** Bytes received. */
+export interface Received {
+  /** From the left neighbour: layer caches of bounded size, which are states or windows. */
+  states: number;
+  /** From all earlier devices: the keys and values of all their tokens. */
+  keysValues: number;
 }
 
 /** Bytes received by all devices together. @throws RangeError as `chunksOf` and `cacheBytes` do. */
 export function communicatedBytes(
   config: ModelConfig,
-  {
-    tokens,
-    devices,
-    batch = 1,
-    bytesPerValue = 4,
-  }: { tokens: number; devices: number; batch?: number; bytesPerValue?: number },
-): Communication {
-  let [handedOn, gathered] = [0, 0];
-  for (const { from } of chunksOf(tokens, devices).slice(1)) {
-    const { parts, total } = cacheBytes(config, { tokens: from, batch, bytesPerValue });
-    // A window keeps to its neighbourhood; whatever grows with the text must be gathered.
-    const bounded =
-      config.kind === 'yoco'
-        ? total - (parts.cross ?? 0)
-        : config.windowSize === undefined
-          ? 0
-          : total;
-    handedOn += bounded;
-    gathered += total - bounded;
+  { devices, ...text }: CacheSize & { devices: number },
+): Received & { total: number } {
+  const windowed = config.kind === 'yoco' || config.windowSize !== undefined;
+  let states = 0;
+  let keysValues = 0;
+  for (const { from } of chunksOf(text.tokens, devices).slice(1)) {
+    const { total, global } = cacheBytes(config, { ...text, tokens: from });
+    const bounded = windowed ? total - global : 0;
+    states += bounded;
+    keysValues += total - bounded;
   }
-  return { handedOn, gathered, total: handedOn + gathered };
+  return { states, keysValues, total: states + keysValues };
 }

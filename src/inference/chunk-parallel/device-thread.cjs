@@ -1,6 +1,9 @@
 /**
- * Where a worker thread begins. A fresh thread knows plain JavaScript only, whoever started it: the notebook kernel keeps
- * its compiled modules to itself, and so does the test runner. tsx teaches this thread TypeScript, from the same sources.
+ * What a worker thread runs. A new thread knows plain JavaScript only, whatever compiles the thread
+ * that starts it (tslab, vitest, tsx); with tsx it can run the TypeScript sources.
  */
 require('tsx/cjs');
-require('./device-thread.ts');
+const { parentPort, workerData } = require('node:worker_threads');
+const { serveTasks } = require('./device.ts');
+
+serveTasks(parentPort, workerData);

@@ -1,147 +1,146 @@
 /**
  * One device: all the weights, one chunk of the text.
  *
- *   embedding → [ wait for the neighbour's memory · layer · hand memory on ] × L/2 → K̂, V̂ to later devices, once
- *             → wait for theirs → cross-decoder, without a word to anybody → logits of the chunk
+ *   embedding → [ receive the neighbour's cache · layer · send the cache ] × L/2
+ *             → K̂, V̂ to all later devices, once → wait for those of earlier devices
+ *             → cross-decoder, which needs nothing else → logits of the chunk
  *
- * The code is that of one device. A layer of the self-decoder asks for its memory as in any prefill in pieces; that the
- * piece before it was computed elsewhere, it cannot tell.
+ * A layer continues its cache as in any prefill in chunks; only, another device has computed it.
  *
- * Source: YOCO, NeurIPS camera-ready, appendix A (chunk parallelism). Forward only: training sends gradients back the same
- * way, from right to left.
+ * Source: YOCO, NeurIPS camera-ready, appendix A (chunk parallelism). Forward only: training sends
+ * gradients the same way, from right to left.
  */
-
+import type { MessagePort } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
-import type { Embedding } from '../../layers/embedding';
-import { ParameterScope, ParameterStore } from '../../layers/parameters';
+import { RollingKvCache } from '../../attention/rolling-kv-cache';
+import type { LayerCache } from '../../layers/mixer';
 import type { YocoConfig } from '../../models/config';
-import { CrossDecoder } from '../../models/cross-decoder';
-import { SelfDecoder } from '../../models/self-decoder';
-import { embeddingOf, LogitReader, rotaryOf } from '../../models/yoco-ends';
+import { Yoco } from '../../models/yoco';
+import { RetentionState } from '../../retention/retention-state';
+import { type EngineName, useEngine } from '../../support/backends/use-engine';
 import { peakOf } from '../../tensor/ledger';
-import { SeededRandom } from '../../tensor/random';
 import { loadStateDict, type StateDict } from '../../weights/state-dict';
-import { ArrivingMemories } from './cache-transfer';
-import { Mailbox, pack, unpack, type Wire } from './channels';
+import { Channels, type Connections, type NamedTensors, type PackedTensor, pack } from './channels';
+import type { Received } from './communication';
 
-/** What a device is given to do. */
-export interface Share {
-  /** [batch, n] token ids, row by row. */
-  ids: Int32Array;
-  batch: number;
+/** The chunk of a text that one device computes. */
+export interface Task {
+  /** [B, n] */
+  tokens: number[][];
   /** Position of the first. */
   from: number;
+  /** When the run began, by `sharedClock`. */
+  started: number;
 }
-/** Something that it did, and when, in milliseconds of `sharedClock`. */
+/** What a device did, and when: milliseconds since the run began. */
 export interface Span {
   /** `self.0` …, `cross`, or `wait`. */
   what: string;
   start: number;
   end: number;
 }
-export interface Done {
-  /** [batch, n, vocab] */
-  logits: Float32Array;
-  received: { handedOn: number; gathered: number };
-  /** Bytes of tensors at the worst moment, beyond the weights. */
+export interface DeviceResult {
+  /** [B, n, vocab] */
+  logits: PackedTensor;
+  received: Received;
+  /** The most bytes of tensors at any moment, beyond the weights. */
   peakBytes: number;
   spans: Span[];
 }
 
-export class ChunkDevice {
-  private readonly parameters = new ParameterStore();
-  private readonly embedding: Embedding;
-  private readonly selfDecoder: SelfDecoder;
-  private readonly crossDecoder?: CrossDecoder;
-  private readonly reader: LogitReader;
-
+export class ChunkDevice extends Yoco {
   /** @throws RangeError if the weights are not those of the config. */
   constructor(config: YocoConfig, weights: StateDict) {
-    const scope = new ParameterScope(this.parameters, new SeededRandom(0));
-    const rotary = rotaryOf(config);
-    this.embedding = embeddingOf(scope, config);
-    this.selfDecoder = new SelfDecoder(scope.within('self_decoder'), config, rotary);
-    if (config.crossLayers > 0)
-      this.crossDecoder = new CrossDecoder(scope.within('cross_decoder'), config, rotary);
-    this.reader = new LogitReader(scope, this.embedding, config);
+    super(config);
     loadStateDict(this.parameters, weights, { where: 'weights sent to a device' });
   }
 
   /** Leaves no tensor behind. @throws RangeError for an id outside the vocabulary. */
-  run(
-    { ids, batch, from }: Share,
-    wires: { before: readonly Wire[]; after: readonly Wire[] },
-  ): Done {
-    const mail = new Mailbox(wires);
-    const clock = new Clock();
-    const { result: logits, needed } = peakOf(() =>
-      tf.tidy(() => {
-        const x = this.embedding.apply(tf.tensor2d(ids, [batch, ids.length / batch], 'int32'));
-        const top = this.climb(this.toTheMiddle(x, from, mail, clock), from, mail, clock);
-        return this.reader.read(top);
-      }),
-    );
-    const numbers = (logits.dataSync() as Float32Array).slice();
-    logits.dispose();
-    return {
-      logits: numbers,
-      received: mail.received,
-      peakBytes: needed.bytes,
-      spans: clock.stop(),
+  run({ tokens, from, started }: Task, connections: Connections): DeviceResult {
+    const channels = new Channels(connections);
+    const spans: Span[] = [];
+    const timed: Timed = (what, work) => {
+      const start = sharedClock() - started;
+      const result = work();
+      spans.push({ what, start, end: sharedClock() - started });
+      return result;
     };
+    const { result: logits, needed } = peakOf(() =>
+      tf.tidy(() => this.computeLogits(tokens, from, channels, timed)),
+    );
+    const packed = pack(logits);
+    logits.dispose();
+    return { logits: packed, received: channels.received, peakBytes: needed.bytes, spans };
   }
 
-  private toTheMiddle(x: tf.Tensor3D, from: number, mail: Mailbox, clock: Clock): tf.Tensor3D {
-    const on = { wait: () => clock.begin('wait'), arrival: (layer: string) => clock.begin(layer) };
-    const memories = new ArrivingMemories(this.selfDecoder.newMemories(x.shape[0]), mail, from, on);
+  /** [B, n, vocab] */
+  private computeLogits(tokens: number[][], from: number, channels: Channels, timed: Timed) {
+    const caches = this.newLayerCaches(tokens.length);
     try {
-      return this.selfDecoder.apply(x, {
-        memories,
-        observe: (layer) => {
-          clock.end();
-          memories.handOn(layer);
-        },
-      });
+      let x = this.embedding.forward(tf.tensor2d(tokens, undefined, 'int32')); // [B, n, dim]
+      for (const [i, layer] of this.selfDecoder.layers.entries()) {
+        if (!channels.isFirst) {
+          const received = timed('wait', () => channels.receive());
+          resumeCache(caches[i], received, from);
+        }
+        x = timed(`self.${i}`, () => layer.forward(x, caches[i])); // [B, n, dim]
+        channels.send(caches[i].snapshot());
+      }
+      const own = this.crossDecoder.globalKeysValues?.forward(x, from); // each [B, n, Hkv, D]
+      let global = own;
+      if (own) {
+        channels.broadcast({ ...own });
+        const all = [...timed('wait', () => channels.gather()), own];
+        const [ks, vs] = [all.map(({ k }) => k), all.map(({ v }) => v)];
+        global = { k: tf.concat(ks, 1), v: tf.concat(vs, 1) }; // each [B, from + n, Hkv, D]
+      }
+      return timed('cross', () => this.head.forward(this.crossDecoder.forward(x, global)));
     } finally {
-      memories.dispose();
+      for (const cache of caches) cache.dispose();
     }
   }
-
-  private climb(middle: tf.Tensor3D, from: number, mail: Mailbox, clock: Clock): tf.Tensor3D {
-    if (!this.crossDecoder) return middle;
-    const own = this.crossDecoder.keysAndValues(middle, from);
-    mail.tellAll(() => pack({ ...own }));
-    clock.begin('wait');
-    const earlier = mail.gather();
-    clock.begin('cross');
-    const whole = (name: 'k' | 'v') =>
-      tf.concat<tf.Tensor4D>([...earlier.map((parcel) => unpack(parcel, name)), own[name]], 1);
-    // The queries are the last n positions of these keys: a chunk is the end of the text before it.
-    return this.crossDecoder.apply(middle, earlier.length ? { k: whole('k'), v: whole('v') } : own);
-  }
-
-  dispose(): void {
-    this.parameters.dispose();
-  }
 }
+/** Does `work` and notes when. */
+type Timed = <T>(what: string, work: () => T) => T;
 
-/** Milliseconds of the machine's clock: one for all threads, and it never jumps. */
+/** Milliseconds of the machine's clock: the same for all threads, and never set back. */
 export const sharedClock = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** One thing at a time: to begin something is to end what was before. */
-class Clock {
-  private readonly spans: Span[] = [];
-  private open?: { what: string; start: number };
-  begin(what: string): void {
-    this.end();
-    this.open = { what, start: sharedClock() };
-  }
-  end(): void {
-    if (this.open) this.spans.push({ ...this.open, end: sharedClock() });
-    this.open = undefined;
-  }
-  stop(): Span[] {
-    this.end();
-    return this.spans;
-  }
+/**
+ * Fills an empty layer cache with the tensors that its sender held after `position` tokens. The
+ * position goes with them, because rotary counts from it.
+ * @throws TypeError for a cache that holds all tokens: its keys and values are gathered instead.
+ */
+export function resumeCache(empty: LayerCache, received: NamedTensors, position: number): void {
+  const { state, k, v } = received;
+  if (empty instanceof RetentionState) empty.advance(state, position);
+  else if (empty instanceof RollingKvCache) empty.resume({ k, v }, position);
+  else
+    throw new TypeError(
+      `resumeCache: a ${empty.constructor.name} grows with the text; send states and windows, ` +
+        `gather keys and values.`,
+    );
+}
+
+/** What a thread needs to become a device. */
+export interface DeviceSetup {
+  config: YocoConfig;
+  weights: StateDict;
+  engine: EngineName;
+  connections: Connections;
+}
+
+/**
+ * Runs a device in this thread: one task after the other, until 'stop'. An error ends the thread,
+ * and reaches the thread that started it as an event.
+ */
+export async function serveTasks(port: MessagePort, setup: DeviceSetup): Promise<void> {
+  await useEngine(setup.engine);
+  const device = new ChunkDevice(setup.config, setup.weights);
+  port.on('message', (task: Task | 'stop') => {
+    // Without an open port nothing is left to wait for, and the thread ends.
+    if (task === 'stop') port.close();
+    else port.postMessage(device.run(task, setup.connections));
+  });
+  port.postMessage('ready');
 }
