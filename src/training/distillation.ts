@@ -1,135 +1,74 @@
 /**
- * Distillation: a student learns from what really came next, and from all that its teacher thought possible.
+ * Distillation: a student learns from the text, and from the probabilities that a teacher gives to
+ * all tokens.
  *
- *   loss = (1 − a) · cross-entropy(l, target) + a · T² · KL(p ‖ q)        p = softmax(teacher / T), q = softmax(l / T)
- *   d loss / d l = ((1 − a) (softmax(l) − onehot) + a T (q − p)) / positions
+ *   loss = (1 − α) · cross-entropy(l, target) + α T² · KL(p ‖ q)
+ *   p = softmax(teacher's logits / T),  q = softmax(l / T),  l the student's logits
+ *   d loss / d l = ((1 − α) (softmax(l) − onehot(target)) + α T (q − p)) / positions
  *
- * One letter came next; the teacher also says which others would have been no surprise: many numbers a position instead
- * of one. T > 1 lifts the small ones. Slopes of the KL shrink with 1/T², and the factor T² brings them back, so that `a`
- * means the same at every temperature.
+ * The text names one token per position, the teacher weighs all of them. A temperature T above 1
+ * raises the small probabilities. It makes the gradient of the KL smaller by T²; the factor T²
+ * restores it, so that α means the same at every temperature.
  *
  * Source: Hinton, Vinyals and Dean, arXiv 1503.02531, section 2.
  */
 import * as tf from '@tensorflow/tfjs';
+import type { LanguageModel } from '../models/language-model';
 import { readShapes } from '../tensor/shapes';
-import { AdamW } from './adamw';
-import type { BatchSource } from './batches';
-import { clipByGlobalNorm, lossAndGradients } from './gradients';
-import { surprise } from './loss';
-import { checkSchedule, learningRate } from './schedule';
-import type { StepReport, TrainableModel, TrainerOptions } from './trainer';
+import { crossEntropy, type LossFunction, readTargets, rowsAt, type Targets } from './loss';
 
+/** The teacher's part of the loss, 0 to 1; and T, above 0. */
 export interface DistillationOptions {
-  /** a: the teacher's share of the loss, 0 to 1. */
-  share: number;
-  /** T, above 0. */
+  alpha: number;
   temperature: number;
 }
 
-function check({ share, temperature }: DistillationOptions): void {
-  if (!(share >= 0 && share <= 1))
-    throw new RangeError(
-      `distillation: share is ${share}; give the teacher's part of the loss, 0 to 1.`,
-    );
-  if (!(temperature > 0 && Number.isFinite(temperature)))
-    throw new RangeError(`distillation: temperature is ${temperature}; give a number above 0.`);
+/**
+ * A loss for the trainer. The teacher only computes; it stays the caller's.
+ * @throws RangeError naming the option that is out of range.
+ */
+export function distillation(
+  teacher: Pick<LanguageModel, 'forward'>,
+  options: DistillationOptions,
+): LossFunction {
+  checkOptions(options);
+  return ({ inputs, targets }) => {
+    const teacherLogits = teacher.forward(inputs); // here, so that no gradient is traced for it
+    return (logits) => distillationLoss(logits, teacherLogits, targets, options);
+  };
 }
 
 /**
- * The loss above, over logits [B,N,V] of the student and of the teacher and targets [B,N]. The gradient is written down and
- * flows to the student alone.
+ * The loss above: logits [B, N, V] of student and teacher, B rows of N targets, of which those of
+ * −1 are ignored. Gradients flow to the student; the teacher's logits are constants.
  * @throws RangeError if shapes or options do not fit.
  */
 export function distillationLoss(
   student: tf.Tensor3D,
   teacher: tf.Tensor3D,
-  targets: readonly (readonly number[])[],
+  targets: Targets,
   options: DistillationOptions,
 ): tf.Scalar {
-  check(options);
-  const { share: a, temperature: T } = options;
+  const where = 'distillationLoss';
+  checkOptions(options);
+  readShapes(where, { student: 'B N V', teacher: 'B N V' }, { student, teacher });
+  const { positions } = readTargets(where, student, targets);
+  const { alpha, temperature: T } = options;
+
   return tf.tidy(() => {
-    const ids = tf.tensor2d(targets as number[][], undefined, 'int32');
-    const { B, N, V } = readShapes(
-      'distillationLoss',
-      { student: 'B N V', teacher: 'B N V', targets: 'B N' },
-      { student, teacher, targets: ids },
-    );
-    const rows = (x: tf.Tensor): tf.Tensor2D => x.reshape([B * N, V]);
-    const withGradient = tf.customGrad((...args: unknown[]) => {
-      const [l, save] = args as [tf.Tensor3D, (tensors: tf.Tensor[]) => void];
-      const [warmStudent, warmTeacher] = [
-        tf.logSoftmax(rows(l).div<tf.Tensor2D>(T)),
-        tf.logSoftmax(rows(teacher).div<tf.Tensor2D>(T)),
-      ];
-      const p = warmTeacher.exp();
-      const divergence = p.mul(warmTeacher.sub(warmStudent)).sum(1).mean();
-      save([l, ids, p]);
-      const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] =>
-        tf.tidy(() => {
-          const logits = rows(saved[0]);
-          const fromText = tf
-            .softmax(logits)
-            .sub(tf.oneHot(saved[1].reshape<tf.Tensor1D>([B * N]), V));
-          const fromTeacher = tf.softmax(logits.div<tf.Tensor2D>(T)).sub(saved[2]);
-          const slope = fromText.mul(1 - a).add(fromTeacher.mul(a * T));
-          return [slope.mul(dy.div(B * N)).reshape([B, N, V])];
-        });
-      const value = surprise(l, ids)
-        .mean()
-        .mul(1 - a)
-        .add<tf.Scalar>(divergence.mul(a * T * T));
-      return { value, gradFunc };
-    });
-    return withGradient(student) as tf.Scalar;
+    const studentLogProbs = tf.logSoftmax(rowsAt(student, positions).div(T)); // [P, V], ln q
+    const teacherLogProbs = tf.logSoftmax(rowsAt(teacher, positions).div(T)); // [P, V], ln p
+    const p = teacherLogProbs.exp(); // [P, V]
+    const divergence = p.mul(teacherLogProbs.sub(studentLogProbs)).sum(1).mean(); // KL(p ‖ q)
+    const fromText = crossEntropy(student, targets).mul(1 - alpha);
+    const fromTeacher = divergence.mul(alpha * T * T);
+    return fromText.add(fromTeacher);
   });
 }
 
-/** `Trainer`'s step with a teacher beside the text; with share 0 it is that step. */
-export class Distiller {
-  private readonly optimizer: AdamW;
-  private taken = 0;
-
-  /** Student and teacher stay the caller's; the teacher is only asked. @throws RangeError naming the option. */
-  constructor(
-    readonly student: TrainableModel,
-    readonly teacher: Pick<TrainableModel, 'logits'>,
-    private readonly source: BatchSource,
-    readonly options: Pick<
-      TrainerOptions,
-      'schedule' | 'beta1' | 'beta2' | 'weightDecay' | 'clipNorm'
-    > &
-      DistillationOptions,
-  ) {
-    check(options);
-    checkSchedule(options.schedule);
-    this.optimizer = new AdamW(student.parameters, options);
-  }
-
-  /** One update. The loss reported is the mixed one, before the update. @throws Error if it is no number any more. */
-  async takeStep(): Promise<StepReport> {
-    const rate = learningRate(this.taken, this.options.schedule);
-    const { inputs, targets } = this.source.at(this.taken);
-    const believed = this.teacher.logits(inputs);
-    const { loss, gradients } = lossAndGradients(this.student.parameters, () =>
-      distillationLoss(this.student.logits(inputs), believed, targets, this.options),
-    );
-    const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
-    try {
-      const value = (await loss.data())[0];
-      if (!Number.isFinite(value + norm))
-        throw new Error(
-          `Distiller: at step ${this.taken + 1} the loss is ${value} and the gradient's length ${norm}; a lower learning rate may help.`,
-        );
-      this.optimizer.update(clipped, rate);
-      this.taken++;
-      return { step: this.taken, loss: value, learningRate: rate, gradientNorm: norm };
-    } finally {
-      tf.dispose([believed, loss, gradients, clipped]);
-    }
-  }
-
-  dispose(): void {
-    this.optimizer.dispose();
-  }
+function checkOptions({ alpha, temperature }: DistillationOptions): void {
+  if (!(alpha >= 0 && alpha <= 1))
+    throw new RangeError(`distillation: alpha is ${alpha}; give a number from 0 to 1.`);
+  if (!(temperature > 0 && Number.isFinite(temperature)))
+    throw new RangeError(`distillation: temperature is ${temperature}; give a number above 0.`);
 }

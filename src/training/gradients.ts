@@ -1,12 +1,12 @@
-/** A loss and its slope in every weight, by name. */
+/** Gradients of a loss by every weight: computed, added up, clipped. */
 import * as tf from '@tensorflow/tfjs';
 import type { ParameterStore } from '../layers/parameters';
 
-/** Gradients by the weight's name, each in the layout of memory ([in, out] for matrices). */
+/** By the weight's name, each in the layout of memory ([in, out] for matrices). */
 export type Gradients = Record<string, tf.Tensor>;
 
 /**
- * Runs `lossOf` once and walks back. The caller disposes the loss and the gradients.
+ * Computes the loss once and its gradients. The caller disposes both.
  * @throws Error naming the weights that the loss does not depend on.
  */
 export function lossAndGradients(
@@ -14,43 +14,46 @@ export function lossAndGradients(
   lossOf: () => tf.Scalar,
 ): { loss: tf.Scalar; gradients: Gradients } {
   const all = parameters.all();
-  const { value, grads } = tf.variableGrads(
-    lossOf,
-    all.map(({ variable }) => variable),
-  );
-  const missing = all.filter(({ variable }) => !grads[variable.name]);
-  if (missing.length > 0) {
-    tf.dispose([value, grads]);
-    throw new Error(
-      `lossAndGradients: the loss does not depend on ${missing.map(({ name }) => name).join(', ')}.`,
-    );
-  }
-  return {
-    loss: value,
-    gradients: Object.fromEntries(all.map(({ name, variable }) => [name, grads[variable.name]])),
-  };
+  const variables = all.map(({ variable }) => variable);
+  const { value: loss, grads } = tf.variableGrads(lossOf, variables);
+  const gradients: Gradients = {};
+  for (const { name, variable } of all) gradients[name] = grads[variable.name];
+  const missing = Object.keys(gradients).filter((name) => !gradients[name]);
+  if (missing.length === 0) return { loss, gradients };
+  tf.dispose([loss, grads]);
+  throw new Error(`lossAndGradients: the loss does not depend on ${missing.join(', ')}.`);
 }
 
-/** √ of the sum of all squares: the gradient's length as one vector over all weights. */
+/** Adds `more`, which is freed, to `sum`, which is empty at first. */
+export function addGradients(sum: Gradients, more: Gradients): void {
+  for (const name in more) {
+    const before = sum[name];
+    sum[name] = before ? before.add(more[name]) : more[name].clone();
+    before?.dispose();
+  }
+  tf.dispose(more);
+}
+
+/** √ of the sum of all squares: the gradients' length as one vector over all weights. */
 export function globalNorm(gradients: Gradients): number {
   return tf.tidy(() => {
-    const squares = Object.values(gradients).map((g) => g.square().sum());
+    const squares = Object.values(gradients).map((gradient) => gradient.square().sum());
     return Math.sqrt(tf.addN(squares).dataSync()[0]);
   });
 }
 
 /**
- * Scales all gradients down together if their length exceeds `longest`: the direction stays. Returns them (the caller owns
- * them; the given ones stay the caller's too) and the length before.
+ * Scales all gradients down together if their length exceeds `maxNorm`, so the direction stays.
+ * Returns copies, which the caller owns, and the length before.
  */
 export function clipByGlobalNorm(
   gradients: Gradients,
-  longest: number,
+  maxNorm: number,
 ): { gradients: Gradients; norm: number } {
   const norm = globalNorm(gradients);
-  const factor = norm > longest ? longest / norm : 1;
-  const clipped = Object.entries(gradients).map(
-    ([name, g]) => [name, factor === 1 ? g.clone() : g.mul(factor)] as const,
-  );
-  return { gradients: Object.fromEntries(clipped), norm };
+  const clipped: Gradients = {};
+  for (const [name, gradient] of Object.entries(gradients)) {
+    clipped[name] = norm > maxNorm ? gradient.mul(maxNorm / norm) : gradient.clone();
+  }
+  return { gradients: clipped, norm };
 }

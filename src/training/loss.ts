@@ -1,81 +1,81 @@
 /**
- * Cross-entropy: the surprise, in nats, of the token that really came next. ln(vocab) is a model that knows nothing.
+ * Cross-entropy: the mean loss of the tokens that really came next, in nats.
  *
- *   loss = mean over positions of  ln Σ_j e^{l_j} − l_target        d loss / d l = (softmax(l) − onehot) / positions
+ *   loss = mean over positions of −ln p[target],  p = softmax(logits)
+ *   d loss / d logits = (p − onehot(target)) / positions
  *
- * The gradient is written down rather than traced: it is simpler than the loss, and one softmax does it.
- *
- * A target of −1 asks nothing: in a recall task only the answers count, and the mean is over them.
+ * The gradient is written by hand: one softmax computes it.
  */
 import * as tf from '@tensorflow/tfjs';
+import { tokenLosses } from '../layers/token-loss';
 import { readShapes } from '../tensor/shapes';
+import type { Batch } from './batches';
 
-/** Surprise of each position: logits [B,N,V], targets [B,N] int32 → [B,N] in nats. Not for training: no gradient flows. */
-export function surprise(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Tensor2D {
-  const { V } = readShapes('surprise', { logits: 'B N V', targets: 'B N' }, { logits, targets });
-  return tf.tidy(() => {
-    const picked = logits.mul(tf.oneHot(targets, V)).sum(2);
-    return tf.logSumExp(logits, 2).sub<tf.Tensor2D>(picked);
+/**
+ * What a training step minimises. The outer function runs before the gradient is traced (there a
+ * teacher computes its logits); the inner one turns the model's logits [B, N, V] into the loss.
+ */
+export type LossFunction = (batch: Batch) => (logits: tf.Tensor3D) => tf.Scalar;
+
+/** Targets with this value are ignored by the loss: in a recall task only the answers count. */
+export const IGNORE_INDEX = -1;
+export type Targets = readonly (readonly number[])[];
+
+/** The default of the trainer: the loss of the text itself. */
+export const textLoss: LossFunction = (batch) => (logits) => crossEntropy(logits, batch.targets);
+
+/**
+ * logits [B, N, V] and B rows of N targets → the mean loss, through which gradients flow. Targets
+ * of −1 are ignored: the mean is over the others.
+ * @throws RangeError if shapes disagree, a target is not a token, or all of them are ignored.
+ */
+export function crossEntropy(logits: tf.Tensor3D, targets: Targets): tf.Scalar {
+  const { positions, tokens } = readTargets('crossEntropy', logits, targets);
+  const P = positions.length;
+  const mean = tf.customGrad((rows, save) => {
+    (save as tf.GradSaveFunc)([rows as tf.Tensor]);
+    const value: tf.Scalar = tokenLosses(rows as tf.Tensor2D, tokens).mean();
+    const gradFunc = (dLoss: tf.Tensor, [saved]: tf.Tensor[]) => {
+      const p = tf.softmax(saved); // [P, V]
+      const onehot = tf.oneHot(tokens, saved.shape[1] as number); // [P, V]
+      return p.sub(onehot).mul(dLoss.div(P)); // [P, V]
+    };
+    return { value, gradFunc };
   });
+  return tf.tidy(() => mean(rowsAt(logits, positions)) as tf.Scalar);
 }
 
-/** What stands where nothing is asked. */
-export const NOT_ASKED = -1;
-
-/** The mean surprise as a scalar through which gradients flow. Given as rows of numbers, targets of −1 ask nothing; as a tensor, all ask. */
-export function crossEntropy(
+/** The positions b · N + n whose targets are not ignored, and these targets. @throws RangeError */
+export function readTargets(
+  where: string,
   logits: tf.Tensor3D,
-  targets: tf.Tensor2D | readonly (readonly number[])[],
-): tf.Scalar {
-  const rows = targets instanceof tf.Tensor ? undefined : targets;
-  if (!rows?.some((row) => row.includes(NOT_ASKED)))
-    return tf.tidy(() =>
-      meanSurprise(logits, targets instanceof tf.Tensor ? targets : whole(targets)),
-    );
-  // One answer in a hundred tokens: pick those rows out first, and neither softmax nor gradient sees the rest.
-  const asked = rows.flatMap((row, b) =>
-    row.flatMap((target, n) => (target === NOT_ASKED ? [] : [{ at: b * row.length + n, target }])),
-  );
-  if (asked.length === 0)
+  targets: Targets,
+): { positions: number[]; tokens: number[] } {
+  const { B, N } = readShapes(where, { logits: 'B N V' }, { logits });
+  if (targets.length !== B || targets.some((row) => row.length !== N))
     throw new RangeError(
-      `crossEntropy: every target is ${NOT_ASKED}; give at least one token to predict.`,
+      `${where}: the targets are ${targets.length} rows of ${targets.map((row) => row.length)} ` +
+        `tokens; for logits [${logits.shape}] give ${B} rows of ${N}.`,
     );
-  return tf.tidy(() => {
-    const flat = logits.reshape<tf.Tensor2D>([-1, logits.shape[2]]);
-    const at = tf.tensor1d(
-      asked.map((one) => one.at),
-      'int32',
-    );
-    return meanSurprise(
-      flat.gather(at).expandDims<tf.Tensor3D>(0),
-      whole([asked.map(({ target }) => target)]),
-    );
-  });
+  const positions: number[] = [];
+  const tokens: number[] = [];
+  for (const [position, target] of targets.flat().entries()) {
+    if (target === IGNORE_INDEX) continue;
+    positions.push(position);
+    tokens.push(target);
+  }
+  if (tokens.length === 0)
+    throw new RangeError(`${where}: every target is ${IGNORE_INDEX}; give at least one token.`);
+  return { positions, tokens };
 }
-const whole = (rows: readonly (readonly number[])[]): tf.Tensor2D =>
-  tf.tensor2d(rows as number[][], undefined, 'int32');
 
-function meanSurprise(logits: tf.Tensor3D, targets: tf.Tensor2D): tf.Scalar {
-  const { B, N, V } = readShapes(
-    'crossEntropy',
-    { logits: 'B N V', targets: 'B N' },
-    { logits, targets },
-  );
-  const withGradient = tf.customGrad((...args: unknown[]) => {
-    const [x, save] = args as [tf.Tensor3D, (tensors: tf.Tensor[]) => void];
-    save([x, targets]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] =>
-      tf.tidy(() => {
-        const p = tf.softmax(saved[0].reshape<tf.Tensor2D>([B * N, V]));
-        const onehot = tf.oneHot(saved[1].reshape<tf.Tensor1D>([B * N]), V);
-        return [
-          p
-            .sub(onehot)
-            .mul(dy.div(B * N))
-            .reshape([B, N, V]),
-        ];
-      });
-    return { value: surprise(x, targets).mean() as tf.Scalar, gradFunc };
-  });
-  return withGradient(logits) as tf.Scalar;
+/**
+ * [B, N, V] → [P, V], the rows at these positions. Softmax and gradient then skip the other rows:
+ * in a recall task only one position in a hundred may have a target.
+ */
+export function rowsAt(logits: tf.Tensor3D, positions: readonly number[]): tf.Tensor2D {
+  const [B, N, V] = logits.shape;
+  const rows = logits.reshape<tf.Tensor2D>([B * N, V]);
+  if (positions.length === B * N) return rows;
+  return rows.gather(tf.tensor1d(positions as number[], 'int32'));
 }

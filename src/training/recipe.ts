@@ -1,26 +1,22 @@
 /**
- * All that decides how a small model comes out, apart from the text: plain data, kept beside the weights.
+ * All that decides how a small model comes out, apart from the text: plain data, kept beside the
+ * weights.
  *
- * The two notebook recipes differ in the model alone: same text, same order of windows, same rate, same number of steps.
- * Their FFN widths make them equally large. YOCO's cross layers own no W_K, W_V and its retention layers own a W_G and a
- * W_γ; what that leaves over or lacks, the FFN takes up, as the paper does in its scaling runs (3 d against 8/3 d).
+ * The two notebook recipes differ in the model alone. Their FFN widths make them equally large:
+ * YOCO's cross-decoder layers have no W_K and W_V, its retention layers have a W_G and a W_γ, and
+ * the FFN makes up for the difference, as in the paper's scaling runs (3 d against 8/3 d).
  */
-import {
-  type ModelConfig,
-  type SelfDecoderKind,
-  transformerConfig,
-  yocoConfig,
-} from '../models/config';
+import { type ModelConfig, transformerConfig, type YocoConfig, yocoConfig } from '../models/config';
 import type { Schedule } from './schedule';
-import type { TokenizerKind } from './tokenizer-types';
+import type { TokenizerKind } from './tokenizer';
 import { type TrainerOptions, trainerDefaults } from './trainer';
 
 export interface Recipe {
   model: 'yoco' | 'transformer';
-  /** YOCO's lower half. */
-  selfDecoder: SelfDecoderKind;
+  /** Of a YOCO. */
+  selfDecoder: YocoConfig['selfDecoder'];
   tokenizer: TokenizerKind;
-  /** Most tokens that byte pairs may make of the text; the other tokenizers have no choice. */
+  /** Most tokens of a byte-pair tokenizer; the others have no choice. */
   vocabSize: number;
   dim: number;
   ffnDim: number;
@@ -34,9 +30,9 @@ export interface Recipe {
   steps: number;
   batch: number;
   context: number;
-  /** Batches per step, their gradients added up. */
+  /** Batches per step, whose gradients are added up. */
   accumulate: number;
-  /** Tokens per piece of a window, if it is taken in pieces (trainer.ts). */
+  /** Tokens per chunk of a window, if it is read in chunks (trainer.ts). */
   chunk?: number;
   learningRate: number;
   warmUpSteps: number;
@@ -44,13 +40,14 @@ export interface Recipe {
   decay: Schedule['decay'];
   weightDecay: number;
   seed: number;
-  /** Steps between two measurements of held-out text. */
+  /** Steps from one measurement of held-out text to the next. */
   validateEvery: number;
-  /** Measurements without progress after which the run ends (early-stop.ts). */
+  /** Measurements without a new lowest one after which the run ends. */
   patience?: number;
 }
-/** What recipes did not say before they could say it. */
-export const unsaid = {
+
+/** For recipe files written by older versions, which lack these fields. */
+export const recipeDefaults = {
   tokenizer: 'characters',
   vocabSize: 512,
   accumulate: 1,
@@ -60,28 +57,15 @@ export const unsaid = {
 } as const satisfies Partial<Recipe>;
 
 const small: Recipe = {
-  ...unsaid,
-  model: 'yoco',
-  selfDecoder: 'gated-retention',
-  dim: 96,
-  ffnDim: 288,
-  layers: 4,
-  heads: 4,
-  kvHeads: 2,
-  selfHeads: 2,
-  windowSize: 64,
-  steps: 1500,
-  batch: 4,
-  context: 256,
-  learningRate: 3e-3,
-  warmUpSteps: 50,
-  floor: 0.05,
-  decay: 'cosine',
-  weightDecay: 0.1,
-  seed: 1,
+  ...recipeDefaults,
+  ...{ model: 'yoco', selfDecoder: 'gated-retention', dim: 96, ffnDim: 288, layers: 4 },
+  ...{ heads: 4, kvHeads: 2, selfHeads: 2, windowSize: 64 },
+  ...{ steps: 1500, batch: 4, context: 256, seed: 1 },
+  ...{ learningRate: 3e-3, warmUpSteps: 50, floor: 0.05, decay: 'cosine', weightDecay: 0.1 },
 };
 /** Six minutes on two shared cores. */
 const notebook: Recipe = { ...small, steps: 350, batch: 8 };
+
 /** By name: what `npm run train -- --preset NAME` starts from. */
 export const recipes: Readonly<Record<string, Recipe>> = {
   small,
@@ -89,17 +73,15 @@ export const recipes: Readonly<Record<string, Recipe>> = {
   'notebook-transformer': { ...notebook, model: 'transformer', ffnDim: 312 },
 };
 
-/** @throws RangeError listing the recipes. */
+/** A copy. @throws RangeError listing the recipes. */
 export function recipe(name: string): Recipe {
-  const found = recipes[name];
-  if (!found)
-    throw new RangeError(
-      `recipe: there is no ${JSON.stringify(name)}; there are ${Object.keys(recipes).join(', ')}.`,
-    );
-  return { ...found };
+  if (recipes[name]) return { ...recipes[name] };
+  throw new RangeError(
+    `recipe: there is no ${JSON.stringify(name)}; there are ${Object.keys(recipes).join(', ')}.`,
+  );
 }
 
-/** The config of the model that the recipe asks for. @throws RangeError naming the field that is not allowed. */
+/** The recipe's model. @throws RangeError naming the field that is not allowed. */
 export function configOf(recipe: Recipe, vocabSize: number): ModelConfig {
   const { model, selfDecoder, dim, ffnDim, layers, heads, kvHeads, selfHeads, windowSize } = recipe;
   const common = { vocabSize, dim, ffnDim, heads, kvHeads };
@@ -108,42 +90,16 @@ export function configOf(recipe: Recipe, vocabSize: number): ModelConfig {
   if (model !== 'yoco')
     throw new RangeError(`recipe: model is ${JSON.stringify(model)}; allowed: yoco, transformer.`);
   if (layers % 2 !== 0)
-    throw new RangeError(
-      `recipe: layers is ${layers}; a YOCO has half of its layers in each decoder, so give an even number.`,
-    );
+    throw new RangeError(`recipe: layers is ${layers}; give an even number, half per decoder.`);
   const window = selfDecoder === 'sliding-window' ? { windowSize } : {};
-  return yocoConfig({
-    ...common,
-    ...window,
-    selfDecoder,
-    selfHeads,
-    selfLayers: layers / 2,
-    crossLayers: layers / 2,
-  });
+  const halves = { selfLayers: layers / 2, crossLayers: layers / 2 };
+  return yocoConfig({ ...common, ...window, ...halves, selfDecoder, selfHeads });
 }
 
 export function trainerOptionsOf(recipe: Recipe): TrainerOptions {
-  const {
-    batch,
-    context,
-    accumulate,
-    chunk,
-    seed,
-    steps,
-    warmUpSteps,
-    floor,
-    decay,
-    learningRate: peak,
-    weightDecay,
-  } = recipe;
-  return {
-    ...trainerDefaults,
-    weightDecay,
-    batch,
-    context,
-    accumulate,
-    chunk,
-    seed,
-    schedule: { peak, steps, warmUpSteps: Math.min(warmUpSteps, steps), floor, decay },
-  };
+  const { batch, context, accumulate, chunk, seed, weightDecay } = recipe;
+  const { learningRate: peak, steps, floor, decay } = recipe;
+  const warmUpSteps = Math.min(recipe.warmUpSteps, steps);
+  const schedule: Schedule = { peak, steps, warmUpSteps, floor, decay };
+  return { ...trainerDefaults, weightDecay, batch, context, accumulate, chunk, seed, schedule };
 }

@@ -1,35 +1,30 @@
 /**
- * The loop that teaches: show a batch, measure the surprise, move every weight a little against its gradient.
+ * The training loop: read a batch, compute its loss, move every weight against its gradient.
  *
- *   loss = mean −ln p(next token)        clip: g ← g · min(1, c / ‖g‖)        AdamW with the schedule's rate
+ *   loss = mean of −ln p(next token)    clip: g ← g · min(1, c / ‖g‖)    AdamW, scheduled rate
  *
- * A step may be too large for the memory at hand. Then it is taken in parts whose gradients are added up:
+ * A step that needs too much memory is computed in parts, whose gradients are added up:
  *
- *   accumulate    several batches, one after the other             the same numbers as one large batch
- *   chunk         a long window in pieces, the caches carried on    the same loss; the gradient stops at each piece's start
+ *   accumulate   several batches, one after the other: the same numbers as one large batch
+ *   chunk        a window in chunks, the caches carried over: the same loss, but the gradient
+ *                stops at the start of each chunk (truncated back-propagation through time)
  *
- * The second is truncated back-propagation through time: a piece reads what the pieces before it left in the caches, but
- * does not tell them how they could have served it better.
- *
- * Everything that happens is a function of the weights, the seed and the number of the step, so a run that stops and goes
- * on gives the losses of one that never stopped.
+ * Everything depends on the weights, the seed and the number of the step alone, so a run that
+ * stops and resumes gives the losses of one that never stopped.
  */
-import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import type { LanguageModel } from '../models/language-model';
 import { checkCount } from '../tensor/shapes';
 import { AdamW, type AdamWState } from './adamw';
-import { Batches, type BatchSource, type Windows } from './batches';
-import { sinceBest } from './early-stop';
-import { clipByGlobalNorm, type Gradients, lossAndGradients } from './gradients';
-import { crossEntropy, NOT_ASKED } from './loss';
+import { type Batch, type DataLoader, TextDataLoader } from './batches';
+import { addGradients, clipByGlobalNorm, type Gradients, lossAndGradients } from './gradients';
+import { IGNORE_INDEX, type LossFunction, textLoss } from './loss';
 import { checkSchedule, learningRate, type Schedule } from './schedule';
 
 export interface TrainerOptions {
-  /** Windows per step, and tokens per window. */
+  /** Windows per batch, tokens per window, and the seed of the windows' order. */
   batch: number;
   context: number;
-  /** Order of the windows. */
   seed: number;
   schedule: Schedule;
   /** AdamW's; YOCO's 3B run takes β = (0.9, 0.95) and 0.1. */
@@ -38,19 +33,23 @@ export interface TrainerOptions {
   weightDecay: number;
   /** Longest gradient, as one vector over all weights; a longer one is scaled down to this. */
   clipNorm: number;
-  /** Batches per step (default 1). */
+  /** Batches per step (default 1), and tokens per chunk of a window (default: all). */
   accumulate?: number;
-  /** Tokens per piece of a window (default: the whole window is one piece). */
   chunk?: number;
+  /** What is minimised (default: the loss of the text). */
+  loss?: LossFunction;
 }
 export const trainerDefaults = { beta1: 0.9, beta2: 0.95, weightDecay: 0.1, clipNorm: 1 };
 
-/** What happened so far; plain data, part of the checkpoint. */
+/** The loss of held-out text after so many steps. */
+export interface Measurement {
+  step: number;
+  loss: number;
+}
+/** The losses so far: of each step's batch before its update, and of held-out text. */
 export interface Curve {
-  /** Loss of each step's batch, before its update. */
   losses: number[];
-  /** Loss of held-out text after so many steps. */
-  validation: { step: number; loss: number }[];
+  validation: Measurement[];
 }
 export interface StepReport {
   /** Steps done, this one included. */
@@ -61,190 +60,182 @@ export interface StepReport {
   gradientNorm: number;
 }
 export interface RunOptions {
-  /** Measured every so many steps and at the end. */
+  /** Measures held-out text every `validateEvery` steps and at the end. */
   validate?: () => Promise<number>;
   validateEvery?: number;
-  /** Stop when so many measurements in a row brought nothing new (early-stop.ts). Default: only when the schedule is done. */
+  /** Early stopping: end after so many measurements in a row without a new lowest one. */
   patience?: number;
   onStep?: (report: StepReport) => void;
-  onValidation?: (point: { step: number; loss: number }) => void;
-  /** Asks the run to stop after the step it is at. */
+  onValidation?: (measurement: Measurement) => void;
+  /** Asks the run to stop after the current step. */
   signal?: AbortSignal;
 }
 
-/** What a trainer needs of a model; caches only if it is to work in pieces. */
-export type TrainableModel = Pick<LanguageModel, 'parameters' | 'logits'> &
-  Partial<Pick<LanguageModel, 'newCache' | 'prefill'>>;
+/** What a trainer needs of a model; caches only for windows in chunks. */
+export type TrainableModel = Pick<LanguageModel, 'parameters' | 'forward'> &
+  Partial<Pick<LanguageModel, 'newCache'>>;
 
-const askedIn = ({ targets }: Windows): number =>
-  sumOf(targets.map((row) => row.filter((target) => target !== NOT_ASKED).length));
-const sumOf = (numbers: number[]): number => numbers.reduce((sum, n) => sum + n, 0);
+/** The lowest measurement so far; of equals the first. */
+export function bestOf(validation: readonly Measurement[]): Measurement | undefined {
+  let best: Measurement | undefined;
+  for (const measurement of validation)
+    if (!best || measurement.loss < best.loss) best = measurement;
+  return best;
+}
 
 export class Trainer<M extends TrainableModel = LanguageModel> {
   readonly optimizer: AdamW;
   readonly curve: Curve = { losses: [], validation: [] };
-  private readonly batches: BatchSource;
+  private readonly loader: DataLoader;
 
   /**
-   * The model stays the caller's. @param source a text as tokens, of which windows are made, or anything that gives batches.
+   * The model stays the caller's. `source` is a text as tokens, or anything that gives batches.
    * @throws RangeError naming the option, or if the text is shorter than one window.
    */
   constructor(
     readonly model: M,
-    source: Int32Array | BatchSource,
+    source: Int32Array | DataLoader,
     readonly options: TrainerOptions,
   ) {
-    checkSchedule(options.schedule);
-    for (const name of ['accumulate', 'chunk'] as const) {
-      const value = options[name];
-      if (value !== undefined)
-        checkCount('Trainer', name, value, name === 'chunk' ? 'tokens' : 'batches');
+    const { schedule, accumulate = 1, chunk, clipNorm, loss } = options;
+    checkSchedule(schedule);
+    checkCount('Trainer', 'accumulate', accumulate, 'batches');
+    if (chunk !== undefined) {
+      checkCount('Trainer', 'chunk', chunk, 'tokens');
+      const needs = loss ? 'a given loss needs whole windows' : 'this model has no cache';
+      if (loss || !model.newCache)
+        throw new RangeError(`Trainer: chunk is ${chunk}, but ${needs}; leave chunk out.`);
     }
-    if (options.chunk !== undefined && !(model.newCache && model.prefill))
-      throw new RangeError(
-        `Trainer: chunk is ${options.chunk}, but this model keeps no cache to carry from piece to piece; leave chunk out.`,
-      );
-    if (!(options.clipNorm > 0))
-      throw new RangeError(
-        `Trainer: clipNorm is ${options.clipNorm}; give a length above 0, Infinity for no clipping.`,
-      );
-    this.batches = source instanceof Int32Array ? new Batches(source, options) : source;
+    if (!(clipNorm > 0))
+      throw new RangeError(`Trainer: clipNorm is ${clipNorm}; give a length above 0, or Infinity.`);
+    this.loader = source instanceof Int32Array ? new TextDataLoader(source, options) : source;
     const { beta1, beta2, weightDecay } = options;
     this.optimizer = new AdamW(model.parameters, { beta1, beta2, weightDecay });
   }
 
-  /** Steps done. The curve is the only counter. */
+  /** Steps done. */
   get step(): number {
     return this.curve.losses.length;
   }
 
-  /** One update. @throws Error if the loss is no number any more; the weights are then those of before this step. */
+  /** One update. @throws Error if the loss is not finite; the weights are then as before. */
   async takeStep(): Promise<StepReport> {
     const rate = learningRate(this.step, this.options.schedule);
-    const { value, gradients } = await this.lossOfStep();
+    const gradients: Gradients = {};
     try {
-      const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
-      try {
-        if (!Number.isFinite(value + norm))
+      const loss = await this.lossOfStep(gradients);
+      const gradientNorm = tf.tidy(() => {
+        const { gradients: clipped, norm } = clipByGlobalNorm(gradients, this.options.clipNorm);
+        if (!Number.isFinite(loss + norm))
           throw new Error(
-            `Trainer: at step ${this.step + 1} the loss is ${value} and the gradient's length ${norm}; a lower learning rate may help.`,
+            `Trainer: at step ${this.step + 1} the loss is ${loss} and the norm of the gradient ` +
+              `${norm}; a lower learning rate may help.`,
           );
         this.optimizer.update(clipped, rate);
-      } finally {
-        tf.dispose(clipped);
-      }
-      this.curve.losses.push(value);
-      return { step: this.step, loss: value, learningRate: rate, gradientNorm: norm };
+        return norm;
+      });
+      this.curve.losses.push(loss);
+      return { step: this.step, loss, learningRate: rate, gradientNorm };
     } finally {
       tf.dispose(gradients);
     }
   }
 
-  /** Loss and gradients of all parts of the step, each part weighing as much as the share of answers that it asks for. */
-  private async lossOfStep(): Promise<{ value: number; gradients: Gradients }> {
-    const { accumulate = 1 } = this.options;
-    const batches = Array.from({ length: accumulate }, (_, i) =>
-      this.batches.at(this.step * accumulate + i),
-    );
-    const all = sumOf(batches.map(askedIn));
-    let value = 0;
-    let total: Gradients = {};
+  /** The loss of all parts of the step, each weighted by its targets; fills in the gradients. */
+  private async lossOfStep(gradients: Gradients): Promise<number> {
+    const { accumulate = 1, loss: lossFunction = textLoss } = this.options;
+    const batches: Batch[] = [];
+    for (let i = 0; i < accumulate; i++) batches.push(this.loader.at(this.step * accumulate + i));
+    const totalCount = batches.reduce((sum, batch) => sum + targetCount(batch), 0);
+    if (totalCount === 0)
+      throw new RangeError(`Trainer: step ${this.step + 1} has no targets; give one or more.`);
+    let loss = 0;
     for (const batch of batches)
-      for (const { asked, lossOf } of this.parts(batch)) {
-        const { loss, gradients } = lossAndGradients(this.model.parameters, () =>
-          lossOf().mul<tf.Scalar>(asked / all),
-        );
-        const before = total;
-        total = Object.fromEntries(
-          Object.entries(gradients).map(([name, g]) => [name, before[name]?.add(g) ?? g]),
-        );
-        // What was added is no longer needed; the first part's gradients are the total itself.
-        tf.dispose(before);
-        if (Object.keys(before).length > 0) tf.dispose(gradients);
-        value += (await loss.data())[0];
-        loss.dispose();
+      for (const { part, forward } of this.partsOf(batch)) {
+        const weight = targetCount(part) / totalCount;
+        if (weight === 0) {
+          forward().dispose(); // for the caches alone
+          continue;
+        }
+        const result = tf.tidy(() => {
+          const lossOf = lossFunction(part);
+          return lossAndGradients(this.model.parameters, () => lossOf(forward()).mul(weight));
+        });
+        addGradients(gradients, result.gradients);
+        loss += (await result.loss.data())[0];
+        result.loss.dispose();
       }
-    return { value, gradients: total };
+    return loss;
   }
 
-  /** A batch as one loss, or as one per piece, in order: each piece finds the caches as the one before left them. */
-  private *parts({
-    inputs,
-    targets,
-  }: Windows): Generator<{ asked: number; lossOf: () => tf.Scalar }> {
+  /** The batch whole, or in chunks, in order: each continues from the caches of the one before. */
+  private *partsOf(batch: Batch): Generator<{ part: Batch; forward: () => tf.Tensor3D }> {
     const { model } = this;
-    const { chunk } = this.options;
-    if (chunk === undefined || chunk >= inputs[0].length) {
-      yield {
-        asked: askedIn({ inputs, targets }),
-        lossOf: () => crossEntropy(model.logits(inputs), targets),
-      };
+    const context = batch.inputs[0].length;
+    const { chunk = context } = this.options;
+    if (chunk >= context || !model.newCache) {
+      yield { part: batch, forward: () => model.forward(batch.inputs) };
       return;
     }
-    const cache = model.newCache!(inputs.length);
+    const cache = model.newCache(batch.inputs.length);
     try {
-      for (let start = 0; start < inputs[0].length; start += chunk) {
-        const piece = (rows: number[][]) => rows.map((row) => row.slice(start, start + chunk));
-        const [x, y] = [piece(inputs), piece(targets)];
-        const asked = askedIn({ inputs: x, targets: y });
-        if (asked > 0)
-          yield {
-            asked,
-            lossOf: () =>
-              crossEntropy(model.prefill!(x, cache, { logits: 'all', earlyExit: false }), y),
-          };
-        else model.prefill!(x, cache).dispose();
+      for (let start = 0; start < context; start += chunk) {
+        const columns = (rows: number[][]) => rows.map((row) => row.slice(start, start + chunk));
+        const part = { inputs: columns(batch.inputs), targets: columns(batch.targets) };
+        yield { part, forward: () => model.forward(part.inputs, cache) };
       }
     } finally {
       cache.dispose();
     }
   }
 
-  /** Steps until the schedule is done, the patience at its end or `signal` says stop. Returns whether it is done. */
-  async run({
-    validate,
-    validateEvery = 100,
-    patience,
-    onStep,
-    onValidation,
-    signal,
-  }: RunOptions = {}): Promise<boolean> {
+  /** Steps until the run is done (returns true) or `signal` asks to stop (returns false). */
+  async run(options: RunOptions = {}): Promise<boolean> {
+    const { validate, validateEvery = 100, patience, onStep, onValidation, signal } = options;
     checkCount('Trainer.run', 'validateEvery', validateEvery, 'steps');
     if (patience !== undefined) checkCount('Trainer.run', 'patience', patience, 'measurements');
     if (patience !== undefined && !validate)
-      throw new RangeError(
-        `Trainer.run: patience is ${patience}, but nothing is measured; give validate, or leave patience out.`,
-      );
+      throw new RangeError(`Trainer.run: patience is ${patience}; give validate, too.`);
     const { steps } = this.options.schedule;
-    const isDone = () =>
-      this.step >= steps ||
-      (patience !== undefined && sinceBest(this.curve.validation) >= patience);
-    while (!isDone() && !signal?.aborted) {
-      const report = await this.takeStep(); // on a line of its own: inside onStep?.(…) it would only run if somebody listens
+    while (!this.isDone(patience) && !signal?.aborted) {
+      const report = await this.takeStep();
       onStep?.(report);
       if (validate && (this.step % validateEvery === 0 || this.step === steps)) {
-        const point = { step: this.step, loss: await validate() };
-        this.curve.validation.push(point);
-        onValidation?.(point);
+        const measurement = { step: this.step, loss: await validate() };
+        this.curve.validation.push(measurement);
+        onValidation?.(measurement);
       }
-      // wasm computes without letting go: give signals and timers their turn, or Ctrl-C is never heard.
-      await setImmediate();
+      // wasm computes without a pause: give signals and timers their turn, or Ctrl-C is not heard.
+      await tf.nextFrame();
     }
-    return isDone();
+    return this.isDone(patience);
   }
 
-  /** Goes on from where a run was saved; the model must already hold that run's weights. @throws RangeError if it is another model's. */
+  /** A function of the curve, which a checkpoint holds: a resumed run stops at the same step. */
+  private isDone(patience = Number.POSITIVE_INFINITY): boolean {
+    if (this.step >= this.options.schedule.steps) return true;
+    const { validation } = this.curve;
+    const best = bestOf(validation);
+    return best !== undefined && validation.length - 1 - validation.indexOf(best) >= patience;
+  }
+
+  /** Continues a saved run, whose weights the model holds. @throws RangeError if they differ. */
   restore(optimizer: AdamWState, curve: Curve): void {
     if (optimizer.steps !== curve.losses.length)
       throw new RangeError(
-        `Trainer.restore: the optimiser has made ${optimizer.steps} steps, the curve ${curve.losses.length}; they are of different moments.`,
+        `Trainer.restore: the optimiser made ${optimizer.steps} steps, the curve has ` +
+          `${curve.losses.length}; give two that were saved together.`,
       );
     this.optimizer.restore(optimizer);
-    this.curve.losses = [...curve.losses];
-    this.curve.validation = [...curve.validation];
+    Object.assign(this.curve, structuredClone(curve));
   }
 
   dispose(): void {
     this.optimizer.dispose();
   }
+}
+
+/** Targets that are not ignored. */
+function targetCount({ targets }: Batch): number {
+  return targets.flat().filter((target) => target !== IGNORE_INDEX).length;
 }

@@ -1,27 +1,25 @@
 /**
- * A run on disk, as it stands, so that it can go on as if it had never stopped.
+ * An unfinished run on disk, so that it resumes as if it had never stopped.
  *
- *   NAME.resume.safetensors             the run: weights, AdamW's averages, the best weights so far, and the card
- *   NAME.resume.previous.safetensors    the same, one saving earlier
+ *   NAME.resume.safetensors             weights, AdamW's moments, the best weights so far, the card
+ *   NAME.resume.previous.safetensors    the same, from one save before
  *
- * It is one file because its parts must not come from different moments, and it says its own checksum: a disk that went
- * full or a byte that tipped over is found before the run goes on from it. Then the previous file is used, which costs a
- * few minutes and changes nothing: the steps in between come out again as they did. A finished run needs neither.
+ * All is in one file, because its parts must not come from different steps. A checksum detects a
+ * cut or corrupted file; then the previous one is used, which costs a few minutes and changes
+ * nothing: the steps since then give the same numbers again. A finished run needs neither.
  */
 import { createHash } from 'node:crypto';
-import { renameSync, rmSync } from 'node:fs';
-import { exists, writeDurably } from '../weights/atomic-write';
-import { loadSafetensors, writeSafetensors } from '../weights/safetensors';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { shown } from '../tensor/shapes';
+import { loadSafetensors, saveSafetensors } from '../weights/safetensors';
 import { type StateDict, toStateDict } from '../weights/state-dict';
 import type { AdamWState } from './adamw';
-import { filesOf, type LoadedModel, modelOf } from './checkpoint';
-import { type ModelCard, readCard } from './model-card';
+import { buildModel, filesOf, type LoadedModel, type ModelCard, readCard } from './checkpoint';
 import type { Trainer } from './trainer';
 
 const format = 'cache-once run 1';
-const kinds = ['weight', 'best', 'm', 'v'] as const;
 
-/** SHA-256 over the card and all numbers under their names. */
+/** SHA-256 of the card and of all tensors under their names. */
 function checksum(card: string, tensors: StateDict): string {
   const hash = createHash('sha256').update(card);
   for (const name of [...tensors.keys()].sort()) {
@@ -33,23 +31,18 @@ function checksum(card: string, tensors: StateDict): string {
 
 /** Writes all that the next step depends on. @throws Error if the folder cannot be written. */
 export function saveRun(name: string, trainer: Trainer, card: ModelCard, best?: StateDict): void {
-  const { run, previousRun } = filesOf(name);
   const tensors: StateDict = new Map();
   for (const [weight, tensor] of toStateDict(trainer.model.parameters))
     tensors.set(`weight/${weight}`, tensor);
   for (const [weight, tensor] of best ?? []) tensors.set(`best/${weight}`, tensor);
-  const { moments } = trainer.optimizer.state();
-  for (const weight in moments)
-    for (const average of ['m', 'v'] as const) {
-      const data = moments[weight][average];
-      tensors.set(`${average}/${weight}`, { dtype: 'F32', shape: [data.length], data });
-    }
+  for (const [weight, { m, v }] of Object.entries(trainer.optimizer.state().moments)) {
+    tensors.set(`m/${weight}`, { dtype: 'F32', shape: [m.length], data: m });
+    tensors.set(`v/${weight}`, { dtype: 'F32', shape: [v.length], data: v });
+  }
   const text = JSON.stringify(card);
-  writeDurably(
-    run,
-    writeSafetensors(tensors, { format, card: text, sha256: checksum(text, tensors) }),
-    { keepOldAs: previousRun },
-  );
+  const metadata = { format, card: text, sha256: checksum(text, tensors) };
+  const { run, previousRun } = filesOf(name);
+  saveSafetensors(run, tensors, metadata, previousRun);
 }
 
 export interface LoadedRun extends LoadedModel {
@@ -57,89 +50,72 @@ export interface LoadedRun extends LoadedModel {
   optimizer: AdamWState;
   /** The weights of the best measurement so far, if the run keeps them. */
   best?: StateDict;
-  /** What the reader should know, if the run had to be taken from the previous file. */
+  /** What the reader should know, if the previous file had to be used. */
   note?: string;
 }
 
 function readRun(path: string): LoadedRun {
   const { tensors, metadata } = loadSafetensors(path);
   if (metadata.format !== format)
-    throw new RangeError(
-      `${path}: format is ${JSON.stringify(metadata.format)}; a run that can go on has "${format}". It is another file.`,
-    );
+    throw new RangeError(`${path}: format is ${shown(metadata.format)}; allowed: "${format}".`);
   if (metadata.sha256 !== checksum(metadata.card ?? '', tensors))
-    throw new RangeError(
-      `${path}: its checksum is wrong; some of its bytes have changed since it was written.`,
-    );
-  const card = readCard(path, metadata.card ?? '');
-  const parts: Record<(typeof kinds)[number], StateDict> = {
-    weight: new Map(),
-    best: new Map(),
-    m: new Map(),
-    v: new Map(),
-  };
+    throw new RangeError(`${path}: the checksum is wrong; bytes have changed since it was saved.`);
+  const card = readCard(path, metadata.card);
+  const parts: Record<string, StateDict> = {};
+  for (const part of ['weight', 'best', 'm', 'v']) parts[part] = new Map();
   for (const [name, tensor] of tensors) {
-    const kind = kinds.find((kind) => name.startsWith(`${kind}/`));
-    if (!kind)
+    const slash = name.indexOf('/');
+    const part = parts[name.slice(0, slash)];
+    if (!part)
       throw new RangeError(
-        `${path}: ${name} is no part of a run; its tensors begin with ${kinds.join('/, ')}/.`,
+        `${path}: ${name} is not part of a run; names begin with ${Object.keys(parts)}, then /.`,
       );
-    parts[kind].set(name.slice(kind.length + 1), tensor);
+    part.set(name.slice(slash + 1), tensor);
   }
   const moments: AdamWState['moments'] = {};
   for (const [weight, { data }] of parts.m)
     moments[weight] = { m: data as Float32Array, v: parts.v.get(weight)?.data as Float32Array };
-  const loaded = {
-    ...modelOf(card, parts.weight, path),
-    card,
-    optimizer: { steps: card.curve.losses.length, moments },
-  };
+  const optimizer = { steps: card.curve.losses.length, moments };
+  const loaded = { ...buildModel(card, parts.weight, path), optimizer };
   return parts.best.size > 0 ? { ...loaded, best: parts.best } : loaded;
 }
 
 /**
- * A run as it was saved; if its file is damaged, as it was saved before. The caller disposes the model. A file that is
- * refused is moved aside, so that the next saving does not put it in the place of the good one.
- * @throws RangeError naming the files and what is wrong in them, if there is no run to go on with.
+ * A run as it was saved; if its file is damaged, as it was saved before. The caller disposes the
+ * model. A damaged file is moved aside, so that the next save does not replace the good one by it.
+ * @throws RangeError naming the files and what is wrong with them, if none can be used.
  */
 export function loadRun(name: string): LoadedRun {
   const { run, previousRun, refusedRun } = filesOf(name);
-  if (!exists(run) && !exists(previousRun))
-    throw new RangeError(
-      `There is no ${run} to resume. It is written while a run goes on and removed when it is done.`,
-    );
-  let problem = `${run}: the file is missing`;
-  if (exists(run))
+  if (!isInterrupted(name))
+    throw new RangeError(`There is no ${run} to resume; a finished run has none.`);
+  const problems: string[] = [];
+  for (const path of [run, previousRun]) {
+    let loaded: LoadedRun;
     try {
-      return readRun(run);
+      loaded = readRun(path);
     } catch (error) {
-      problem = (error as Error).message;
+      problems.push(existsSync(path) ? (error as Error).message : `${path}: the file is missing`);
+      continue;
     }
-  if (!exists(previousRun))
-    throw new RangeError(
-      `${problem}\nThere is no earlier file of this run either; start a new one.`,
-    );
-  let loaded: LoadedRun;
-  try {
-    loaded = readRun(previousRun);
-  } catch (error) {
-    throw new RangeError(
-      `${problem}\n${(error as Error).message}\nNeither file of this run can be used; start a new one.`,
-    );
+    if (problems.length === 0) return loaded;
+    let note = `${problems}\nThe run goes on from ${path}, after step ${loaded.optimizer.steps}.`;
+    if (existsSync(run)) {
+      renameSync(run, refusedRun);
+      note += ` The damaged file is now ${refusedRun}.`;
+    }
+    return { ...loaded, note };
   }
-  let note = `${problem}\nThe run goes on from ${previousRun}, after step ${loaded.optimizer.steps}.`;
-  if (exists(run)) {
-    renameSync(run, refusedRun);
-    note += ` The refused file is now ${refusedRun}.`;
-  }
-  return { ...loaded, note };
+  throw new RangeError(`${problems.join('\n')}\nNeither file can be used; start a new run.`);
 }
 
 /** Whether a run of this name was interrupted. */
-export const isInterrupted = (name: string): boolean =>
-  exists(filesOf(name).run) || exists(filesOf(name).previousRun);
+export function isInterrupted(name: string): boolean {
+  const { run, previousRun } = filesOf(name);
+  return existsSync(run) || existsSync(previousRun);
+}
 
-/** The run is done: what is left is the model. */
+/** Removes the files of a finished run. */
 export function removeRun(name: string): void {
   const { run, previousRun } = filesOf(name);
   for (const path of [run, previousRun, `${run}.writing`]) rmSync(path, { force: true });

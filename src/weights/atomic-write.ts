@@ -1,61 +1,45 @@
 /**
- * Files that survive a power cut: whoever reads sees the old one or the new one, whole.
+ * Files that survive a crash: a reader finds the old file or the new one, complete.
  *
- *   write NAME.writing   →   fsync: it is on the disk   →   rename to NAME   →   fsync the folder: so is its name
+ *   write NAME.writing  →  fsync the file  →  rename it to NAME  →  fsync the folder
  *
- * Without the first fsync the new name may, after a crash, stand for an empty file: the disk orders its work as it likes.
+ * Without the first fsync the disk may store the new name before the contents: after a crash the
+ * file would be empty.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 
-export const exists = (path: string): boolean =>
-  statSync(path, { throwIfNoEntry: false }) !== undefined;
-
-/** `keepOldAs`: where the file that is replaced goes. @throws Error if the folder cannot be written; the old file then stands. */
-export function writeDurably(
-  path: string,
-  contents: Uint8Array | string,
-  { keepOldAs }: { keepOldAs?: string } = {},
-): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const half = `${path}.writing`;
+/**
+ * Writes a file; the one that it replaces moves to `keepOldAs`, or is lost.
+ * @throws Error if the folder cannot be written; the old file then stays.
+ */
+export function atomicWrite(path: string, contents: Uint8Array | string, keepOldAs?: string): void {
+  const folder = dirname(path);
+  fs.mkdirSync(folder, { recursive: true });
+  const temporary = `${path}.writing`;
   try {
-    const file = openSync(half, 'w');
-    try {
-      writeFileSync(file, contents);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    // A crash between these two leaves only the old file, under the other name: its readers look there too.
-    if (keepOldAs && exists(path)) renameSync(path, keepOldAs);
-    renameSync(half, path);
+    fs.writeFileSync(temporary, contents);
+    sync(temporary, 'r+');
+    // A crash between the two renames leaves the old file under its other name: look there too.
+    if (keepOldAs && fs.existsSync(path)) fs.renameSync(path, keepOldAs);
+    fs.renameSync(temporary, path);
   } catch (error) {
-    rmSync(half, { force: true });
+    fs.rmSync(temporary, { force: true });
     throw error;
   }
-  syncFolder(dirname(path));
+  try {
+    sync(folder, 'r');
+  } catch {
+    // Windows and some network file systems cannot fsync a folder; the file itself is stored.
+  }
 }
 
-/** Windows, and some file systems on a network, know no fsync of a folder; there the rename is as safe as they make it. */
-function syncFolder(path: string): void {
+/** Waits until a file or folder is on the disk. Windows needs `r+` for a file. */
+function sync(path: string, flags: 'r' | 'r+'): void {
+  const descriptor = fs.openSync(path, flags);
   try {
-    const folder = openSync(path, 'r');
-    try {
-      fsyncSync(folder);
-    } finally {
-      closeSync(folder);
-    }
-  } catch {
-    // the file itself is on the disk
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
   }
 }

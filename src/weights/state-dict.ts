@@ -1,4 +1,4 @@
-/** Weights as plain numbers, by the official name and in the layout of the file: matrices are [out, in]. */
+/** Weights as plain numbers, by official name, in the layout of the file: matrices [out, in]. */
 import * as tf from '@tensorflow/tfjs';
 import type { Parameter, ParameterStore } from '../layers/parameters';
 
@@ -9,36 +9,37 @@ export interface StateTensor {
 }
 export type StateDict = Map<string, StateTensor>;
 
+/** [in, out] → [out, in] for matrices. */
 const storedShape = ({ kind, variable }: Parameter): number[] =>
-  kind === 'matrix' ? [...variable.shape].reverse() : variable.shape;
+  kind === 'matrix' ? [...variable.shape].reverse() : [...variable.shape];
+
 /** [rows, columns] → [columns, rows], on the host. */
-function transposed(data: ArrayLike<number>, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(data.length);
+function transpose(data: ArrayLike<number>, rows: number, columns: number): Float32Array {
+  const transposed = new Float32Array(data.length);
   for (let i = 0; i < rows; i++)
-    for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j];
-  return out;
+    for (let j = 0; j < columns; j++) transposed[j * rows + i] = data[i * columns + j];
+  return transposed;
 }
 
-/** A copy of every weight; a tied table appears under both of its names, as in the official file. */
+/** A copy of every weight; a tied table stands under both of its names, as in the official file. */
 export function toStateDict(store: ParameterStore): StateDict {
   const dict: StateDict = new Map();
   for (const parameter of store.all()) {
     const { name, kind, variable } = parameter;
-    const held = variable.dataSync() as Float32Array;
-    const data =
-      kind === 'matrix'
-        ? transposed(held, variable.shape[0], variable.shape[1]!)
-        : Float32Array.from(held);
-    dict.set(name, { dtype: 'F32', shape: [...storedShape(parameter)], data });
+    const [rows, columns] = variable.shape;
+    const values = variable.dataSync();
+    const isMatrix = kind === 'matrix';
+    const data = isMatrix ? transpose(values, rows, columns) : Float32Array.from(values);
+    dict.set(name, { dtype: 'F32', shape: storedShape(parameter), data });
   }
-  for (const [name, existing] of store.aliases) dict.set(name, dict.get(existing)!);
+  for (const [alias, name] of store.aliases) dict.set(alias, dict.get(name)!);
   return dict;
 }
 
 /**
- * Gives the store the numbers of `dict`. All is checked before anything is assigned: nothing half-loaded remains.
- * @throws RangeError naming the file (`where`) and the tensor: missing, surplus, another dtype or shape, not finite, or two
- * different tables under the two names of a tied one.
+ * Gives the weights of the store the numbers of `dict`. All is checked before any weight changes.
+ * @throws RangeError naming the file (`where`) and the tensor: missing, surplus, another dtype or
+ * shape, not finite, or different under the two names of a tied table.
  */
 export function loadStateDict(
   store: ParameterStore,
@@ -46,51 +47,38 @@ export function loadStateDict(
   { where = 'state dict' }: { where?: string } = {},
 ): void {
   const names = [...store.all().map(({ name }) => name), ...store.aliases.keys()];
-  for (const name of names)
-    if (!dict.has(name))
-      throw new RangeError(
-        `${where}: ${name} is missing; the config asks for ${names.length} tensors.`,
-      );
   for (const name of dict.keys())
     if (!names.includes(name))
+      throw new RangeError(`${where}: ${name} has no place in this config; is it another's?`);
+  for (const name of names) {
+    const tensor = dict.get(name);
+    if (!tensor)
+      throw new RangeError(`${where}: ${name} is missing; the config has ${names.length} tensors.`);
+    checkTensor(`${where}: ${name}`, store.get(name)!, tensor);
+  }
+  for (const [alias, name] of store.aliases) {
+    const { data } = dict.get(name)!;
+    if (dict.get(alias)!.data.some((x, i) => x !== data[i]))
       throw new RangeError(
-        `${where}: ${name} has no place in this config. Is it of another kind of model, or of more layers?`,
-      );
-  const ready = names.map((name) => {
-    const parameter = store.get(name)!;
-    return { parameter, values: checked(where, name, parameter, dict.get(name)!) };
-  });
-  for (const [name, existing] of store.aliases) {
-    const [a, b] = [dict.get(name)!.data, dict.get(existing)!.data];
-    if (a.some((x, i) => x !== b[i]))
-      throw new RangeError(
-        `${where}: ${name} and ${existing} are one tied table, but differ. Was it saved untied?`,
+        `${where}: ${alias} and ${name} are one tied table, but differ. Was it saved untied?`,
       );
   }
   tf.tidy(() => {
-    for (const { parameter, values } of ready)
-      parameter.variable.assign(tf.tensor(values, parameter.variable.shape, 'float32'));
+    for (const { name, kind, variable } of store.all()) {
+      const { shape, data } = dict.get(name)!;
+      const values = kind === 'matrix' ? transpose(data, shape[0], shape[1]) : data;
+      variable.assign(tf.tensor(values, variable.shape, 'float32'));
+    }
   });
 }
 
-function checked(
-  where: string,
-  name: string,
-  parameter: Parameter,
-  { dtype, shape, data }: StateTensor,
-): Float32Array {
-  if (dtype !== 'F32') throw new RangeError(`${where}: ${name} is ${dtype}; weights are F32.`);
-  const want = storedShape(parameter);
-  if (shape.length !== want.length || shape.some((n, i) => n !== want[i]))
-    throw new RangeError(
-      `${where}: ${name} is [${shape.join(', ')}], the config asks for [${want.join(', ')}]. Was it saved with another width?`,
-    );
-  const bad = (data as Float32Array).findIndex((x) => !Number.isFinite(x));
+/** @throws RangeError beginning with `where`. */
+function checkTensor(where: string, parameter: Parameter, { dtype, shape, data }: StateTensor) {
+  if (dtype !== 'F32') throw new RangeError(`${where} is ${dtype}; weights are F32.`);
+  const wanted = storedShape(parameter).join(', ');
+  if (shape.join(', ') !== wanted)
+    throw new RangeError(`${where} is [${shape.join(', ')}], the config asks for [${wanted}].`);
+  const bad = data.findIndex((x) => !Number.isFinite(x));
   if (bad >= 0)
-    throw new RangeError(
-      `${where}: ${name} holds ${data[bad]} at element ${bad}; weights are finite numbers.`,
-    );
-  return parameter.kind === 'matrix'
-    ? transposed(data, shape[0], shape[1])
-    : (data as Float32Array);
+    throw new RangeError(`${where} holds ${data[bad]} at element ${bad}; weights are finite.`);
 }

@@ -1,72 +1,74 @@
 /**
- * What is done to a weight when it moves to a model that does the same thing in another order.
+ * What is done to a weight when it moves to a model with another order of features or heads.
  *
- * A projection is stored [out, in]: a row for each feature that it makes, a column for each that it reads. The features of
- * a head stand together, so a head is a band of D rows. All functions give copies.
+ * A projection is stored [out, in]: a row for each feature that it makes, a column for each that it
+ * reads. The features of one head are D neighbouring rows. All functions return copies.
  */
 import type { StateTensor } from './state-dict';
 
-/** [rows, columns] made of the rows that `sourceOf` names. */
-function rowsFrom(
+/** [count, columns], made of the rows that `sourceOf` names. */
+function gatherRows(
   { dtype, shape, data }: StateTensor,
   count: number,
   sourceOf: (row: number) => number,
 ): StateTensor {
-  const width = shape[1];
-  const out = new Float32Array(count * width);
-  for (let row = 0; row < count; row++)
-    out.set(data.subarray(sourceOf(row) * width, (sourceOf(row) + 1) * width), row * width);
-  return { dtype, shape: [count, width], data: out };
+  const columns = shape[1];
+  const gathered = new Float32Array(count * columns);
+  for (let row = 0; row < count; row++) {
+    const start = sourceOf(row) * columns;
+    gathered.set(data.subarray(start, start + columns), row * columns);
+  }
+  return { dtype, shape: [count, columns], data: gathered };
 }
 
 /**
  * From rotary's `half-split` pairs (i, i + D/2) to `interleaved` pairs (2i, 2i + 1), in each head.
- *
- * Queries and keys that are both reordered have the same dot products, and each pair keeps its speed: nothing is lost.
+ * Queries and keys that are both reordered have the same dot products, and each pair keeps its
+ * frequency: nothing is lost.
  */
 export function interleavedPairs(weight: StateTensor, heads: number): StateTensor {
   const D = weight.shape[0] / heads;
-  return rowsFrom(weight, heads * D, (row) => {
-    const [head, feature] = [Math.floor(row / D), row % D];
-    return head * D + Math.floor(feature / 2) + (feature % 2) * (D / 2);
+  return gatherRows(weight, heads * D, (row) => {
+    const feature = row % D;
+    return row - feature + Math.floor(feature / 2) + (feature % 2) * (D / 2);
   });
 }
 
 /**
- * From so many heads to another number. More: neighbours get the same copy, which is what a shared head means, so nothing
- * changes. Fewer: each is the mean of its neighbours, as when attention is made grouped (Ainslie et al., arXiv 2305.13245).
+ * From one number of heads to another. More: neighbours get the same copy, which is what a shared
+ * head means, so nothing changes. Fewer: each is the mean of its neighbours, as when attention is
+ * made grouped (Ainslie et al., arXiv 2305.13245).
  * @throws RangeError if neither number divides the other.
  */
 export function resizedHeads(weight: StateTensor, from: number, to: number): StateTensor {
-  const D = weight.shape[0] / from;
-  if (to % from === 0)
-    return rowsFrom(weight, to * D, (row) => Math.floor(row / D / (to / from)) * D + (row % D));
-  if (from % to !== 0)
+  if (to % from !== 0 && from % to !== 0)
     throw new RangeError(
-      `resizedHeads: ${from} heads cannot become ${to}; one number must divide the other.`,
+      `resizedHeads: ${from} heads cannot become ${to}; one must divide the other.`,
     );
-  const share = from / to;
-  const members = Array.from({ length: share }, (_, i) =>
-    rowsFrom(weight, to * D, (row) => (Math.floor(row / D) * share + i) * D + (row % D)),
-  );
+  const D = weight.shape[0] / from;
+  const members: StateTensor[] = []; // several if each new head is the mean of several old ones
+  for (let i = 0; i < Math.max(1, from / to); i++) {
+    const sourceHead = (row: number) => Math.floor((Math.floor(row / D) * from) / to) + i;
+    members.push(gatherRows(weight, to * D, (row) => sourceHead(row) * D + (row % D)));
+  }
   return meanOf(members);
 }
 
-/** W diag(g): a norm's weights taken into the projection that reads the norm. */
-export function withNormInside(weight: StateTensor, norm: StateTensor): StateTensor {
-  const width = weight.shape[1];
-  return { ...weight, data: Float32Array.from(weight.data, (w, i) => w * norm.data[i % width]) };
+/** W diag(g): the weights of a norm folded into the projection that reads it. */
+export function foldNorm(weight: StateTensor, norm: StateTensor): StateTensor {
+  const columns = weight.shape[1];
+  return mapped(weight, (w, i) => w * norm.data[i % columns]);
 }
 
 export function meanOf(weights: readonly StateTensor[]): StateTensor {
-  const data = Float32Array.from(
-    weights[0].data,
-    (_, i) => weights.reduce((sum, weight) => sum + weight.data[i], 0) / weights.length,
-  );
-  return { ...weights[0], data };
+  const sumAt = (i: number) => weights.reduce((sum, { data }) => sum + data[i], 0);
+  return mapped(weights[0], (_, i) => sumAt(i) / weights.length);
 }
 
-export const timesNumber = (weight: StateTensor, factor: number): StateTensor => ({
+export const scaled = (weight: StateTensor, factor: number): StateTensor =>
+  mapped(weight, (w) => w * factor);
+
+const mapped = (weight: StateTensor, f: (w: number, i: number) => number): StateTensor => ({
   ...weight,
-  data: Float32Array.from(weight.data, (w) => w * factor),
+  data: Float32Array.from(weight.data, f),
 });

@@ -1,8 +1,7 @@
-/** One step of training: forward, backward, clipping and AdamW, for about a million weights on texts of 256 tokens. */
-import * as tf from '@tensorflow/tfjs';
+/** One training step (forward, backward, clipping, AdamW) of models of about a million weights. */
 import { trainingFlops } from '../../src/costs/operations';
 import { type ModelConfig, transformerConfig, yocoConfig } from '../../src/models/config';
-import { createModel } from '../../src/models/create-model';
+import { createModel } from '../../src/models/presets';
 import { AdamW } from '../../src/training/adamw';
 import { clipByGlobalNorm, lossAndGradients } from '../../src/training/gradients';
 import { crossEntropy } from '../../src/training/loss';
@@ -21,35 +20,29 @@ const million: Record<string, ModelConfig> = {
 const label = `${BATCH} texts of ${CONTEXT} tokens`;
 
 function steps(): Row {
-  const inputs = ids(BATCH, CONTEXT);
-  const targets = ids(BATCH, CONTEXT);
+  const rows = ids(BATCH, CONTEXT);
+  const tokens = rows.arraySync(); // inputs and targets: what is learned does not matter
+  rows.dispose();
   const product = ceiling();
-  const made = Object.entries(million).map(([name, config]) => {
+  const rivals: Rival[] = [];
+  const disposables: { dispose(): void }[] = [product];
+  for (const [name, config] of Object.entries(million)) {
     const model = createModel(config);
     const optimizer = new AdamW(model.parameters, { beta1: 0.9, beta2: 0.95, weightDecay: 0.1 });
     const run = () => {
-      const { gradients } = lossAndGradients(model.parameters, () =>
-        crossEntropy(model.logits(inputs), targets),
-      );
+      const lossOf = () => crossEntropy(model.forward(tokens), tokens);
+      const { gradients } = lossAndGradients(model.parameters, lossOf);
       optimizer.update(clipByGlobalNorm(gradients, 1).gradients, 1e-4);
     };
     const flops = trainingFlops(config, CONTEXT, { batch: BATCH }).computed;
-    return {
-      model,
-      optimizer,
-      rival: { name, run, flops, tokens: BATCH * CONTEXT, watchMemory: true } satisfies Rival,
-    };
-  });
+    rivals.push({ name, run, flops, tokens: BATCH * CONTEXT, watchMemory: true });
+    disposables.push(optimizer, model);
+  }
   return {
     name: label,
-    rivals: [...made.map(({ rival }) => rival), product],
-    dispose: () => {
-      for (const { model, optimizer } of made) {
-        optimizer.dispose();
-        model.dispose();
-      }
-      product.dispose();
-      tf.dispose([inputs, targets]);
+    rivals: [...rivals, product],
+    dispose() {
+      for (const disposable of disposables) disposable.dispose();
     },
   };
 }

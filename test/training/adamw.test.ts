@@ -1,4 +1,4 @@
-/** AdamW against its formula in float64 loops, and the slips that give a run which still learns, only differently. */
+/** AdamW against its formula in float64 loops; the mistakes below still learn, only differently. */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -9,12 +9,11 @@ import { expectClose, SeededRandom, useTestEngine } from '../helpers';
 beforeAll(useTestEngine);
 
 type Recipe = Required<AdamWOptions> & { rate: number };
-/** Ways to get it wrong. */
-interface Slip {
+interface Mistake {
   coupledDecay?: boolean;
   noBiasCorrection?: boolean;
   epsInsideRoot?: boolean;
-  decayAfterStride?: boolean;
+  decayAfterUpdate?: boolean;
   swappedBetas?: boolean;
   lateStepCount?: boolean;
 }
@@ -24,26 +23,26 @@ function byLoops(
   p0: number[],
   gradients: number[][],
   { beta1, beta2, eps, weightDecay, rate }: Recipe,
-  slip: Slip = {},
+  mistake: Mistake = {},
 ): number[] {
-  if (slip.swappedBetas) [beta1, beta2] = [beta2, beta1];
+  if (mistake.swappedBetas) [beta1, beta2] = [beta2, beta1];
   return p0.map((start, i) => {
     let [p, m, v] = [start, 0, 0];
     gradients.forEach((row, step) => {
-      const g = row[i] + (slip.coupledDecay ? weightDecay * p : 0);
+      const g = row[i] + (mistake.coupledDecay ? weightDecay * p : 0);
       m = beta1 * m + (1 - beta1) * g;
       v = beta2 * v + (1 - beta2) * g * g;
-      const t = step + (slip.lateStepCount ? 2 : 1);
-      const [mHat, vHat] = slip.noBiasCorrection
+      const t = step + (mistake.lateStepCount ? 2 : 1);
+      const [mHat, vHat] = mistake.noBiasCorrection
         ? [m, v]
         : [m / (1 - beta1 ** t), v / (1 - beta2 ** t)];
-      const stride = slip.epsInsideRoot
+      const update = mistake.epsInsideRoot
         ? mHat / Math.sqrt(vHat + eps)
         : mHat / (Math.sqrt(vHat) + eps);
-      const decay = slip.coupledDecay ? 0 : rate * weightDecay;
-      p = slip.decayAfterStride
-        ? (p - rate * stride) * (1 - decay)
-        : p * (1 - decay) - rate * stride;
+      const decay = mistake.coupledDecay ? 0 : rate * weightDecay;
+      p = mistake.decayAfterUpdate
+        ? (p - rate * update) * (1 - decay)
+        : p * (1 - decay) - rate * update;
     });
     return p;
   });
@@ -77,7 +76,7 @@ const number = (min: number, max: number) => fc.double({ min, max, noNaN: true }
 const runs = fc.integer({ min: 1, max: 5 }).chain((size) =>
   fc.record({
     p0: fc.array(number(-2, 2), { minLength: size, maxLength: size }),
-    // Gradients near 0 are left out: there the stride is ±rate by the sign of rounding.
+    // Gradients near 0 are left out: there the update is ±rate by the sign of rounding.
     gradients: fc.array(
       fc.array(
         number(0.01, 3).chain((g) => fc.constantFrom(g, -g)),
@@ -92,7 +91,7 @@ const runs = fc.integer({ min: 1, max: 5 }).chain((size) =>
     rate: number(1e-4, 0.1),
   }),
 );
-/** Eight steps of float32, each of at most a few strides: measured 4e-7, four times that. */
+/** Eight steps of float32: the worst error measured was 4e-7. */
 const tolerance = { ofLargest: 2e-6, absolute: 2e-6 };
 const fixed: Recipe = { beta1: 0.9, beta2: 0.95, eps: 1e-2, weightDecay: 0.3, rate: 0.05 };
 const random = new SeededRandom(11);
@@ -100,7 +99,7 @@ const start = Array.from(random.normals(6));
 const slopes = Array.from({ length: 6 }, () => Array.from(random.normals(6)));
 
 describe('AdamW', () => {
-  it('is its formula', () => {
+  it('equals its formula', () => {
     fc.assert(
       fc.property(
         runs,
@@ -116,7 +115,7 @@ describe('AdamW', () => {
       },
     );
   });
-  it('is Adam where nothing decays', () => {
+  it('without weight decay equals Adam', () => {
     const adam = { ...fixed, weightDecay: 0 };
     expectClose(
       byAdamW(start, slopes, adam),
@@ -124,22 +123,22 @@ describe('AdamW', () => {
       tolerance,
     );
   });
-  it.each<[string, Slip]>([
-    ['decay mixed into the gradient', { coupledDecay: true }],
-    ['moments that start at 0 taken as they are', { noBiasCorrection: true }],
-    ['eps under the root', { epsInsideRoot: true }],
-    ['decay of the weight that has already moved', { decayAfterStride: true }],
+  it.each<[string, Mistake]>([
+    ['decay added to the gradient', { coupledDecay: true }],
+    ['no bias correction', { noBiasCorrection: true }],
+    ['eps under the square root', { epsInsideRoot: true }],
+    ['decay after the update', { decayAfterUpdate: true }],
     ['β₁ and β₂ exchanged', { swappedBetas: true }],
-    ['the first step counted as the second', { lateStepCount: true }],
-  ])('can it fail? %s', (_, slip) => {
+    ['step count from 2', { lateStepCount: true }],
+  ])('the comparison notices: %s', (_, mistake) => {
     expect(() =>
-      expectClose(byAdamW(start, slopes, fixed), byLoops(start, slopes, fixed, slip), tolerance),
+      expectClose(byAdamW(start, slopes, fixed), byLoops(start, slopes, fixed, mistake), tolerance),
     ).toThrow(/worst error/);
   });
-  it('goes on after a pause as if there had been none, to the bit', () => {
+  it('resumes from its state with bit-identical results', () => {
     expect(byAdamW(start, slopes, fixed, 3)).toEqual(byAdamW(start, slopes, fixed));
   });
-  it('a state in which one average is missing, or of another size, is refused and changes nothing', () => {
+  it('refuses a state in which a moment is missing or of another size, and changes nothing', () => {
     const store = new ParameterStore();
     store.add('w', 'vector', [2], new Float32Array(2));
     const optimizer = new AdamW(store);
@@ -149,7 +148,7 @@ describe('AdamW', () => {
       expect(() => optimizer.restore({ steps: 5, moments })).toThrow(
         'AdamW.restore: the state of w is missing or of another size',
       );
-    expect(optimizer.steps).toBe(0);
+    expect(optimizer.stepCount).toBe(0);
     optimizer.dispose();
     store.dispose();
   });
@@ -164,10 +163,10 @@ describe('AdamW', () => {
     expect(new Set(held).size).toBe(1);
     optimizer.dispose();
     store.dispose();
-    expect(tf.memory().numTensors).toBe(held[0] - 3); // the weight and its two averages
+    expect(tf.memory().numTensors).toBe(held[0] - 3); // the weight and its two moments
   });
   it.each<[AdamWOptions, string]>([
-    [{ beta1: 1 }, 'beta1 is 1; give a number from 0 up to, not including, 1'],
+    [{ beta1: 1 }, 'beta1 is 1; give 0 or more, but less than 1'],
     [{ beta2: -0.1 }, 'beta2 is -0.1'],
     [{ eps: 0 }, 'eps is 0; give a number above 0'],
     [{ weightDecay: Number.NaN }, 'weightDecay is NaN; give 0 or more'],
@@ -176,7 +175,7 @@ describe('AdamW', () => {
     expect(() => new AdamW(new ParameterStore(), options)).toThrow(word);
     expect(tf.memory().numTensors).toBe(before);
   });
-  it('moves no weight when a gradient is missing or the rate is no rate', () => {
+  it('changes no weight if a gradient is missing or the rate is not a number', () => {
     const store = new ParameterStore();
     store.add('a', 'vector', [1], Float32Array.of(1));
     store.add('b', 'vector', [1], Float32Array.of(2));
@@ -192,7 +191,7 @@ describe('AdamW', () => {
     expect([
       store.get('a')!.variable.dataSync()[0],
       store.get('b')!.variable.dataSync()[0],
-      optimizer.steps,
+      optimizer.stepCount,
     ]).toEqual([1, 2, 0]);
     optimizer.dispose();
     store.dispose();

@@ -1,4 +1,4 @@
-/** A model on disk: two files that belong together, and are refused when they do not. */
+/** A model on disk: two files, which are refused if they do not belong together. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +14,10 @@ const folder = mkdtempSync(join(tmpdir(), 'model-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('a model on disk', () => {
-  it('leaves a model that gives the same logits, and its card', async () => {
+  it('gives the same logits and the same card', async () => {
     const { model, trainer } = build();
     await trainer.takeStep();
-    const name = join(folder, 'models', 'tiny.safetensors'); // an ending is no part of the name
+    const name = join(folder, 'models', 'tiny.safetensors'); // the ending is not part of the name
     saveModel(name, model, cardOf(trainer));
     saveRun(name, trainer, cardOf(trainer));
     removeRun(name);
@@ -27,7 +27,7 @@ describe('a model on disk', () => {
     expect(loaded.tokenizer.decode(loaded.tokenizer.encode('whale'))).toBe('whale');
     expect(loaded.card.curve).toEqual(trainer.curve);
     tf.tidy(() =>
-      expectClose(loaded.model.logits([[1, 2, 3]]), model.logits([[1, 2, 3]]), {
+      expectClose(loaded.model.forward([[1, 2, 3]]), model.forward([[1, 2, 3]]), {
         ofLargest: 0,
         absolute: 0,
       }),
@@ -37,7 +37,7 @@ describe('a model on disk', () => {
     trainer.dispose();
     model.dispose();
   });
-  it('refuses files that are missing, cut short or of another model', () => {
+  it('is refused if a file is missing, cut short or of another model', () => {
     const { model, trainer } = build();
     const name = join(folder, 'other');
     saveModel(name, model, cardOf(trainer));
@@ -45,7 +45,7 @@ describe('a model on disk', () => {
     const whole = readFileSync(card, 'utf8');
     const before = tf.memory().numTensors;
     expect(() => loadModel(join(folder, 'none'))).toThrow(
-      /there is no .*none.json; a model has two files/,
+      /there is no .*none.json; `npm run train` makes/,
     );
     expect(() => loadRun(name)).toThrow(/There is no .*other.resume.safetensors to resume/);
     writeFileSync(card, whole.slice(0, 200));
@@ -55,7 +55,7 @@ describe('a model on disk', () => {
     writeFileSync(card, whole.replace('"dim": 16', '"dim": 32'));
     expect(() => loadModel(name)).toThrow(/other.safetensors: .*is \[.*the config asks for/);
     writeFileSync(card, whole.replace('"characters": "\\n', '"characters": "\\nXYZ'));
-    expect(() => loadModel(name)).toThrow(/tokenizer has 19 tokens, the model 16/);
+    expect(() => loadModel(name)).toThrow(/vocabSize is 16, but the tokenizer's is 19/);
     expect(tf.memory().numTensors).toBe(before);
     trainer.dispose();
     model.dispose();

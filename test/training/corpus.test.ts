@@ -8,9 +8,9 @@ const folder = mkdtempSync(join(tmpdir(), 'corpus-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('the corpus', () => {
-  it('is Moby Dick, in order, from etymology to epilogue', () => {
+  it('is Moby Dick, with its chapters in order', () => {
     const { text } = readCorpus();
-    const marks = [
+    const passages = [
       'CHAPTER 1. Loomings.',
       'Call me Ishmael.',
       'CHAPTER 2. ',
@@ -18,7 +18,7 @@ describe('the corpus', () => {
       'CHAPTER 135. ',
       'ESCAPED ALONE TO TELL THEE',
     ];
-    const places = marks.map((mark) => text.indexOf(mark));
+    const places = passages.map((passage) => text.indexOf(passage));
     expect(places.every((place) => place > 0)).toBe(true);
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(text.length).toBeGreaterThan(1_200_000);
@@ -33,7 +33,7 @@ describe('the corpus', () => {
     expect(readCorpus(folder).text).toBe('first\nsecond\nthird');
     expect(readCorpus(join(folder, 'b.txt'))).toEqual({ name: 'b.txt', text: 'second' });
   });
-  it('refuses what holds no text', () => {
+  it('is refused if there is no text', () => {
     expect(() => readCorpus(join(folder, 'none'))).toThrow(
       /there is nothing at .*none; name a text file/,
     );
@@ -48,7 +48,7 @@ describe('the corpus', () => {
     expect(validation.startsWith('line 1')).toBe(true);
     expect(validation.length / lines.length).toBeCloseTo(0.25, 1);
     expect(splitText('abcdefghij', 0.2)).toEqual({ train: 'abcdefgh', validation: 'ij' });
-    expect(() => splitText('a', 0.1)).toThrow(/cannot be split/);
-    expect(() => splitText('abc', 1)).toThrow(/held-out share is 1; give a number between 0 and 1/);
+    expect(() => splitText('a', 0.1)).toThrow(/1 characters are too few/);
+    expect(() => splitText('abc', 1)).toThrow(/heldOut is 1; give a number between 0 and 1/);
   });
 });

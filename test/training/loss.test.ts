@@ -1,125 +1,125 @@
-/** Cross-entropy, the gradient's length, and the learning rate over a run, each against its formula. */
+/** Losses, their gradients and clipping, each against its formula in float64 loops. */
 import * as tf from '@tensorflow/tfjs';
-import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { tokenLosses } from '../../src/layers/token-loss';
 import { clipByGlobalNorm, globalNorm } from '../../src/training/gradients';
-import { crossEntropy, NOT_ASKED, surprise } from '../../src/training/loss';
-import { learningRate, type Schedule } from '../../src/training/schedule';
+import { crossEntropy, IGNORE_INDEX } from '../../src/training/loss';
 import { expectClose, normal, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
-/** −ln p(target) in float64, and its gradient by each logit. */
-function byLoops(row: number[], target: number): { loss: number; gradient: number[] } {
-  const largest = Math.max(...row);
-  const total = row.reduce((sum, x) => sum + Math.exp(x - largest), 0);
-  return {
-    loss: largest + Math.log(total) - row[target],
-    gradient: row.map((x, j) => Math.exp(x - largest) / total - (j === target ? 1 : 0)),
-  };
+const [B, N, V] = [2, 3, 5];
+const targets = [
+  [0, 4, 2],
+  [1, 1, 3],
+];
+const someIgnored = [
+  [IGNORE_INDEX, 4, IGNORE_INDEX],
+  [1, IGNORE_INDEX, 3],
+];
+const draw = (scale: number): tf.Tensor3D => normal(new SeededRandom(5), [B, N, V], scale);
+
+interface Expected {
+  losses: number[]; // 0 at ignored positions
+  mean: number;
+  gradient: number[]; // of the mean
+}
+function byLoops(logits: tf.Tensor3D, rowsOfTargets: number[][]): Expected {
+  const flatTargets = rowsOfTargets.flat();
+  const count = flatTargets.filter((target) => target !== IGNORE_INDEX).length;
+  const losses: number[] = [];
+  const gradient: number[] = [];
+  for (const [position, row] of logits.arraySync().flat().entries()) {
+    const target = flatTargets[position];
+    const largest = Math.max(...row);
+    const total = row.reduce((sum, x) => sum + Math.exp(x - largest), 0);
+    const ignored = target === IGNORE_INDEX;
+    losses.push(ignored ? 0 : largest + Math.log(total) - row[target]);
+    for (const [j, x] of row.entries()) {
+      const slope = Math.exp(x - largest) / total - (j === target ? 1 : 0);
+      gradient.push(ignored ? 0 : slope / count);
+    }
+  }
+  return { losses, mean: losses.reduce((sum, loss) => sum + loss, 0) / count, gradient };
 }
 
-describe('cross-entropy', () => {
-  const [B, N, V] = [2, 3, 5];
-  const targets = [
-    [0, 4, 2],
-    [1, 1, 3],
-  ];
-  const draw = (scale: number) => normal<tf.Tensor3D>(new SeededRandom(5), [B, N, V], scale);
-  // 1000: e^1000 is no float32; a sum of exponentials without the largest taken out would be ∞.
-  it.each([1, 1000])(
-    'is the mean surprise, and its gradient softmax − onehot over the positions, logits of size %i',
-    (scale) => {
-      tf.tidy(() => {
-        const logits = draw(scale);
-        const rows = (logits.arraySync() as number[][][]).flat();
-        const want = rows.map((row, i) => byLoops(row, targets.flat()[i]));
-        const t = tf.tensor2d(targets, [B, N], 'int32');
-        expectClose(
-          surprise(logits, t).flatten(),
-          want.map(({ loss }) => loss),
-        );
-        const { value, grad } = tf.valueAndGrad((x: tf.Tensor) =>
-          crossEntropy(x as tf.Tensor3D, t),
-        )(logits);
-        expectClose(value, want.reduce((sum, { loss }) => sum + loss, 0) / (B * N));
-        expectClose(
-          grad.flatten(),
-          want.flatMap(({ gradient }) => gradient.map((g) => g / (B * N))),
-        );
-      });
-    },
-  );
-  it('can it fail? targets shifted by one position', () => {
+describe('the loss of each token', () => {
+  // e^1000 is no float32: the largest logit must be subtracted before exp.
+  it.each([1, 1000])('equals its formula, for logits of size %i', (scale) => {
+    tf.tidy(() => {
+      const logits = draw(scale);
+      expectClose(tokenLosses(logits, targets.flat()), byLoops(logits, targets).losses);
+    });
+  });
+  it('the comparison notices targets shifted by one position', () => {
     tf.tidy(() => {
       const logits = draw(1);
-      const rows = (logits.arraySync() as number[][][]).flat();
-      const shifted = rows.map(
-        (row, i) => byLoops(row, targets.flat()[(i + 1) % rows.length]).loss,
-      );
+      const shifted = [targets[0].slice(1), targets[1], targets[0].slice(0, 1)].flat();
       expect(() =>
-        expectClose(surprise(logits, tf.tensor2d(targets, [B, N], 'int32')).flatten(), shifted),
+        expectClose(tokenLosses(logits, shifted), byLoops(logits, targets).losses),
       ).toThrow(/worst error/);
     });
   });
-  const some = [
-    [NOT_ASKED, 4, NOT_ASKED],
-    [1, NOT_ASKED, 3],
-  ];
-  it.each([1, 1000])(
-    'where nothing is asked counts for nothing, in the mean and in the gradient, logits of size %i',
-    (scale) => {
-      tf.tidy(() => {
-        const logits = draw(scale);
-        const rows = (logits.arraySync() as number[][][]).flat();
-        const asked = some.flat().filter((target) => target !== NOT_ASKED).length;
-        const want = rows.map((row, i) =>
-          some.flat()[i] === NOT_ASKED
-            ? { loss: 0, gradient: row.map(() => 0) }
-            : byLoops(row, some.flat()[i]),
-        );
-        const { value, grad } = tf.valueAndGrad((x: tf.Tensor) =>
-          crossEntropy(x as tf.Tensor3D, some),
-        )(logits);
-        const mean = want.reduce((sum, { loss }) => sum + loss, 0) / asked;
-        expectClose(value, mean);
-        expectClose(
-          grad.flatten(),
-          want.flatMap(({ gradient }) => gradient.map((g) => g / asked)),
-        );
-        // Can it fail? A mean over all positions is half as large here.
-        expect(() => expectClose(value, (mean * asked) / (B * N))).toThrow(/worst error/);
-      });
-    },
-  );
-  it('rows that ask everywhere are the tensor of targets; rows that ask nowhere are refused', () => {
-    tf.tidy(() => {
-      const logits = draw(1);
-      expectClose(
-        crossEntropy(logits, targets),
-        crossEntropy(logits, tf.tensor2d(targets, [B, N], 'int32')),
-        { ofLargest: 0, absolute: 0 },
+  it.each([0, 3e38, -3e38])('is ln(vocab) if all logits are %d', (logit) => {
+    tf.tidy(() =>
+      expectClose(tokenLosses(tf.fill([2, V], logit), [0, 4]), [Math.log(V), Math.log(V)]),
+    );
+  });
+  it('refuses what is not a token, and another number of targets', () => {
+    const logits = draw(1);
+    const before = tf.memory().numTensors;
+    for (const target of [V, -1, 0.5, Number.NaN])
+      expect(() => tokenLosses(logits, [0, 0, target, 0, 0, 0])).toThrow(
+        `target 2 is ${target}; tokens go from 0 to 4`,
       );
-      expect(() =>
-        crossEntropy(logits, [
-          [-1, -1, -1],
-          [-1, -1, -1],
-        ]),
-      ).toThrow(/every target is -1; give at least one token to predict/);
+    expect(() => tokenLosses(logits, [0, 0, 0])).toThrow(/there are 3 targets, .* have 6 rows/);
+    expect(tf.memory().numTensors).toBe(before);
+    logits.dispose();
+  });
+});
+
+describe('cross-entropy', () => {
+  it.each([
+    ['all targets', 1, targets],
+    ['all targets, large logits', 1000, targets],
+    ['some targets ignored', 1, someIgnored],
+    ['some targets ignored, large logits', 1000, someIgnored],
+  ])('is the mean loss, with its gradient: %s', (_, scale, given) => {
+    tf.tidy(() => {
+      const logits = draw(scale);
+      const expected = byLoops(logits, given);
+      const lossOf = (x: tf.Tensor) => crossEntropy(x as tf.Tensor3D, given);
+      const { value, grad } = tf.valueAndGrad(lossOf)(logits);
+      expectClose(value, expected.mean);
+      expectClose(grad.flatten(), expected.gradient);
     });
   });
-  it('a model that knows nothing is surprised by ln(vocab)', () => {
-    tf.tidy(() =>
-      expectClose(
-        crossEntropy(tf.zeros([B, N, V]), tf.tensor2d(targets, [B, N], 'int32')),
-        Math.log(V),
-      ),
-    );
+  it('the comparison notices a mean over all positions where some are ignored', () => {
+    tf.tidy(() => {
+      const { losses } = byLoops(draw(1), someIgnored);
+      const wrongMean = losses.reduce((sum, loss) => sum + loss, 0) / (B * N);
+      expect(() => expectClose(crossEntropy(draw(1), someIgnored), wrongMean)).toThrow(
+        /worst error/,
+      );
+    });
+  });
+  it('refuses targets that are all ignored, of another shape, or not tokens', () => {
+    tf.tidy(() => {
+      const none = targets.map((row) => row.map(() => IGNORE_INDEX));
+      expect(() => crossEntropy(draw(1), none)).toThrow(/every target is -1; give at least one/);
+      expect(() => crossEntropy(draw(1), [[1, 2, 3]])).toThrow(/1 rows of 3 .* give 2 rows of 3/);
+      expect(() =>
+        crossEntropy(draw(1), [
+          [1, 2, 3],
+          [4, V, 0],
+        ]),
+      ).toThrow(/is 5; tokens go from 0/);
+    });
   });
 });
 
 describe('clipping by the global norm', () => {
-  it('the length is that of all gradients as one vector, and what is too long keeps its direction', () => {
+  it('takes all gradients as one vector; what is too long keeps its direction', () => {
     tf.tidy(() => {
       const gradients = { a: tf.tensor1d([3, 0]), b: tf.tensor2d([[0], [4]]) };
       expect(globalNorm(gradients)).toBeCloseTo(5, 6);
@@ -130,58 +130,10 @@ describe('clipping by the global norm', () => {
       expectClose(clipByGlobalNorm(gradients, 6).gradients.a, [3, 0]);
     });
   });
-  it('can it fail? clipping each weight by itself gives another direction', () => {
+  it('the comparison notices if each weight is clipped by itself', () => {
     tf.tidy(() => {
-      const one = (values: number[]) => clipByGlobalNorm({ g: tf.tensor1d(values) }, 1).gradients.g;
-      expect(() => expectClose(one([3, 0]), [0.6, 0])).toThrow(/worst error/);
+      const alone = clipByGlobalNorm({ a: tf.tensor1d([3, 0]) }, 1).gradients.a;
+      expect(() => expectClose(alone, [0.6, 0])).toThrow(/worst error/);
     });
-  });
-});
-
-describe('the learning rate', () => {
-  const schedule: Schedule = { peak: 2, steps: 100, warmUpSteps: 10, floor: 0.05, decay: 'cosine' };
-  it('climbs in a straight line to the peak', () => {
-    expect(Array.from({ length: 10 }, (_, step) => learningRate(step, schedule))).toEqual([
-      0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2,
-    ]);
-  });
-  it.each(['cosine', 'linear', 'none'] as const)(
-    '%s: never rises after the peak, ends at the floor, and stays there',
-    (decay) => {
-      const rates = Array.from({ length: 110 }, (_, step) =>
-        learningRate(step, { ...schedule, decay }),
-      );
-      for (let i = 11; i < rates.length; i++)
-        expect(rates[i]).toBeLessThanOrEqual(rates[i - 1] + 1e-12);
-      const end = decay === 'none' ? 2 : 0.1;
-      expect([rates[99], rates[105]]).toEqual([expect.closeTo(end, 9), expect.closeTo(end, 9)]);
-    },
-  );
-  it('half-way a line is half-way, and so is a cosine', () => {
-    const at = { ...schedule, steps: 111, floor: 0 };
-    for (const decay of ['linear', 'cosine'] as const)
-      expect(learningRate(60, { ...at, decay })).toBeCloseTo(1, 9);
-  });
-  it('is a positive number at every step of any allowed run', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 50 }),
-        fc.nat(50),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        (steps, warm, floor) => {
-          for (let step = 0; step < steps; step++) {
-            const rate = learningRate(step, {
-              peak: 1,
-              steps,
-              warmUpSteps: Math.min(warm, steps),
-              floor,
-              decay: 'cosine',
-            });
-            expect(rate).toBeGreaterThanOrEqual(0);
-            expect(rate).toBeLessThanOrEqual(1);
-          }
-        },
-      ),
-    );
   });
 });

@@ -1,8 +1,8 @@
 /** A model small enough to train in a test, on a text short enough to learn by heart. */
-import { createModel } from '../../src/models/create-model';
-import { CharacterTokenizer } from '../../src/training/character-tokenizer';
-import type { ModelCard } from '../../src/training/model-card';
+import { createModel } from '../../src/models/presets';
+import type { ModelCard } from '../../src/training/checkpoint';
 import { configOf, type Recipe, recipe, trainerOptionsOf } from '../../src/training/recipe';
+import { CharacterTokenizer } from '../../src/training/tokenizer';
 import { Trainer } from '../../src/training/trainer';
 
 export const text = 'it was the whale. it was the sea. was it the whale, or was it the sea?\n';

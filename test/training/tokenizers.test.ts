@@ -1,23 +1,21 @@
-/** Four ways to make numbers of a text. Byte pairs are judged by loops that know nothing of words counted once or of ranks. */
+/** The four tokenizers; byte pairs against their definition in loops without counts or ranks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BytePairTokenizer } from '../../src/training/byte-pair-tokenizer';
+import { BytePairTokenizer, cl100kTokenizer } from '../../src/training/byte-pair-tokenizer';
 import { trainBytePairs, wordPattern } from '../../src/training/byte-pair-training';
-import { ByteTokenizer } from '../../src/training/byte-tokenizer';
-import { CharacterTokenizer } from '../../src/training/character-tokenizer';
-import { cl100kTokenizer } from '../../src/training/cl100k-tokenizer';
 import { readCorpus } from '../../src/training/corpus';
-import { fitTokenizer, tokenizerFrom, unknown } from '../../src/training/tokenizer';
+import { fitTokenizer, tokenizerFrom } from '../../src/training/fit-tokenizer';
+import { ByteTokenizer, CharacterTokenizer, unknown } from '../../src/training/tokenizer';
 
 const bytesOf = (text: string): string[] => [...Buffer.from(text, 'utf8').toString('latin1')];
 const wordsOf = (text: string): string[] => text.match(new RegExp(wordPattern, 'gu')) ?? [];
 const allBytes = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
 
-/** The definition: count every pair of neighbours in every word, join the most frequent everywhere, begin again. */
+/** The definition: count all pairs of neighbours in all words, join the most frequent, repeat. */
 function learnByLoops(
   text: string,
   vocabSize: number,
-  slip: { lastOfEquals?: boolean } = {},
+  mistake: { lastOfEquals?: boolean } = {},
 ): string[] {
   const vocabulary = [...allBytes];
   let words = wordsOf(text).map(bytesOf);
@@ -28,7 +26,7 @@ function learnByLoops(
         let times = 0;
         for (const word of words)
           for (let i = 1; i < word.length; i++) if (word[i - 1] === a && word[i] === b) times++;
-        if (times > best.times || (slip.lastOfEquals && times === best.times && times > 1))
+        if (times > best.times || (mistake.lastOfEquals && times === best.times && times > 1))
           best = { times, a, b };
       }
     if (best.times < 2) break;
@@ -43,7 +41,7 @@ function learnByLoops(
   }
   return vocabulary;
 }
-/** The definition: while two neighbours make a piece, join those whose piece was learned first. */
+/** The definition: while two neighbours make a token, join those whose token was learned first. */
 function encodeByLoops(text: string, vocabulary: string[]): number[] {
   return wordsOf(text).flatMap((word) => {
     const pieces = bytesOf(word);
@@ -58,8 +56,8 @@ function encodeByLoops(text: string, vocabulary: string[]): number[] {
     }
   });
 }
-/** The pieces that merges make, built here a second time. */
-const piecesOf = (merges: readonly [number, number][]): string[] => {
+/** The tokens that merges make, as strings of bytes. */
+const tokensOf = (merges: readonly [number, number][]): string[] => {
   const pieces = [...allBytes];
   for (const [a, b] of merges) pieces.push(pieces[a] + pieces[b]);
   return pieces;
@@ -76,18 +74,18 @@ describe('the character tokenizer', () => {
       }),
     );
   });
-  it('shows what it does not know, and never drops it', () => {
+  it('gives unknown characters token 0, and never drops them', () => {
     const tokenizer = CharacterTokenizer.fit('abca', 2);
     expect([...tokenizer.encode('abda')]).toEqual([1, 0, 0, 1]);
     expect(tokenizer.decode([1, 0, 0, 1])).toBe(`a${unknown}${unknown}a`);
   });
-  it('is the same after a journey through JSON', () => {
+  it('is the same after JSON and back', () => {
     const tokenizer = CharacterTokenizer.fit('“Whale 🐋!”\n');
     const again = tokenizerFrom(JSON.parse(JSON.stringify(tokenizer)));
     expect([...again.encode('🐋 el')]).toEqual([...tokenizer.encode('🐋 el')]);
     expect(again.vocabSize).toBe(tokenizer.vocabSize);
   });
-  it('refuses ids and vocabularies that cannot be', () => {
+  it('refuses ids outside the vocabulary, and characters that come twice', () => {
     const tokenizer = new CharacterTokenizer('ab');
     expect(() => tokenizer.decode([3])).toThrow(/there is no token 3; ids go from 0 to 2/);
     expect(() => tokenizer.decode([-1])).toThrow(/there is no token -1/);
@@ -97,30 +95,35 @@ describe('the character tokenizer', () => {
 
 describe('byte pairs', () => {
   const song = 'the whale, the whale! then the sea; aaa aaaa aaaaa. 🐋🐋 then\n\n  the end';
-  /** Few letters, so that pieces overlap and meet in more than one way. */
-  const babble = fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' ', 'é'), maxLength: 60 });
+  /** Few letters, so that tokens overlap and can be joined in more than one way. */
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c', ' ', 'é'), maxLength: 60 });
 
-  it('are learned as the loops say, on a text with everything in it', () => {
-    expect(piecesOf(trainBytePairs(song, 290))).toEqual(learnByLoops(song, 290));
+  it('are learned as by the definition', () => {
+    expect(tokensOf(trainBytePairs(song, 290))).toEqual(learnByLoops(song, 290));
   });
-  it('are learned and used as the loops say, for any babble', () => {
+  it('are learned and encoded as by the definition, for random texts', () => {
     fc.assert(
-      fc.property(babble, babble, fc.integer({ min: 256, max: 266 }), (text, other, vocabSize) => {
-        const tokenizer = BytePairTokenizer.fit(text, vocabSize);
-        const pieces = learnByLoops(text, vocabSize);
-        expect(piecesOf([...tokenizer.merges])).toEqual(pieces);
-        for (const x of [text, other])
-          expect([...tokenizer.encode(x)]).toEqual(encodeByLoops(x, pieces));
-      }),
+      fc.property(
+        letters,
+        letters,
+        fc.integer({ min: 256, max: 266 }),
+        (text, other, vocabSize) => {
+          const tokenizer = BytePairTokenizer.fit(text, vocabSize);
+          const pieces = learnByLoops(text, vocabSize);
+          expect(tokensOf([...tokenizer.merges])).toEqual(pieces);
+          for (const x of [text, other])
+            expect([...tokenizer.encode(x)]).toEqual(encodeByLoops(x, pieces));
+        },
+      ),
       { numRuns: 15 },
     );
   });
-  it('can it fail? equals taken in another order', () => {
-    expect(piecesOf(trainBytePairs(song, 290))).not.toEqual(
+  it('the comparison notices: of equal pairs the last is taken', () => {
+    expect(tokensOf(trainBytePairs(song, 290))).not.toEqual(
       learnByLoops(song, 290, { lastOfEquals: true }),
     );
   });
-  it('of Moby Dick: the first are the ends of English words, and half as many tokens write the book', () => {
+  it('of Moby Dick begin with frequent parts of words, and need half as many tokens', () => {
     const text = readCorpus().text.slice(0, 200_000);
     const tokenizer = BytePairTokenizer.fit(text, 512);
     expect(tokenizer.vocabSize).toBe(512);
@@ -128,39 +131,39 @@ describe('byte pairs', () => {
     expect(first).toEqual([' t', 'he', ' a']);
     expect(tokenizer.encode(text).length / Buffer.byteLength(text)).toBeLessThan(0.56);
   });
-  it('a small text gives what it has, and no more', () => {
+  it('are fewer than asked for if no pair comes twice', () => {
     expect(trainBytePairs('ab ab', 1000)).toEqual([[97, 98]]);
     expect(BytePairTokenizer.fit('', 300).vocabSize).toBe(256);
   });
   it.each([255, 65_537, 300.5, Number.NaN])('a vocabulary of %d is refused', (size) => {
     expect(() => trainBytePairs('ab', size)).toThrow(
-      /vocabSize is .*; give 256 \(the bytes alone\) to 65536/,
+      /vocabSize is .*; give 256 \(bytes\) to 65536/,
     );
   });
   it.each<[string, unknown, RegExp]>([
     [
-      'a merge of what does not exist yet',
+      'a merge of a token that does not exist yet',
       [[256, 97]],
       /merge 0 is \[256,97\]; it joins two tokens from 0 to 255/,
     ],
     ['half a pair', [[97, 98], [97]], /merge 1 is \[97\]/],
-    ['no number', [['97', 98]], /merge 0 is \["97",98\]/],
-    ['a broken number', [[97.5, 98]], /merge 0/],
-    ['nothing', [null], /merge 0 is null/],
+    ['a string', [['97', 98]], /merge 0 is \["97",98\]/],
+    ['a fraction', [[97.5, 98]], /merge 0/],
+    ['null', [null], /merge 0 is null/],
     [
-      'a piece made twice',
+      'a token made twice',
       [
         [97, 98],
         [98, 99],
         [256, 99],
         [97, 257],
       ],
-      /merge 3 makes a piece that is there already/,
+      /merge 3 makes a token that exists already/,
     ],
     [
-      'pieces that double',
+      'tokens that double in length',
       Array.from({ length: 60 }, (_, i) => (i === 0 ? [97, 97] : [255 + i, 255 + i])),
-      /a piece of 256 bytes/,
+      /a token of 256 bytes/,
     ],
   ])('a file with %s is refused', (_, merges, word) => {
     expect(() => tokenizerFrom({ kind: 'byte-pair', merges } as never)).toThrow(word);
@@ -173,7 +176,7 @@ describe.each([
   ['cl100k_base', cl100kTokenizer],
 ] as const)('%s', (_, make) => {
   const tokenizer = make();
-  it('gives back any text, to the last mark', () => {
+  it('gives back any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 80 }), (text) => {
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
@@ -183,13 +186,13 @@ describe.each([
   it.each([
     '',
     '\uFEFFa byte order mark',
-    '<|endoftext|> is no order',
+    '<|endoftext|> is text',
     'it’s 1851\r\n\t 🐋',
     '\u0000',
     ' '.repeat(200),
     'a'.repeat(400),
   ])('gives back %j', (text) => expect(tokenizer.decode(tokenizer.encode(text))).toBe(text));
-  it('has no id outside its vocabulary, and refuses one', () => {
+  it('gives only ids of its vocabulary, and refuses others', () => {
     const { vocabSize } = tokenizer;
     for (const id of tokenizer.encode('Call me Ishmael. 🐋'))
       expect(id < vocabSize && id >= 0).toBe(true);
@@ -197,7 +200,7 @@ describe.each([
       expect(() => tokenizer.decode([id])).toThrow(/there is no token .*; ids go from 0 to/);
     expect(typeof tokenizer.decode([vocabSize - 1])).toBe('string');
   });
-  it('is the same after a journey through JSON', () => {
+  it('is the same after JSON and back', () => {
     const again = tokenizerFrom(JSON.parse(JSON.stringify(tokenizer)));
     expect([...again.encode('the whale 🐋')]).toEqual([...tokenizer.encode('the whale 🐋')]);
     expect(again.vocabSize).toBe(tokenizer.vocabSize);
@@ -205,18 +208,18 @@ describe.each([
 });
 
 describe('cl100k_base', () => {
-  it('writes what the official one writes', () => {
+  it('encodes as the official one', () => {
     // tiktoken.get_encoding('cl100k_base').encode('hello world'), from its documentation.
     expect([...cl100kTokenizer().encode('hello world')]).toEqual([15339, 1917]);
   });
-  it('reads its marks by name and its empty rows as unreadable', () => {
+  it('decodes special tokens by name, and rows without a token as unknown', () => {
     expect(cl100kTokenizer().decode([100_257])).toBe('<|endoftext|>');
     expect(cl100kTokenizer().decode([100_256, 100_287])).toBe(unknown + unknown);
   });
 });
 
 describe('a tokenizer by name', () => {
-  it('is fitted to a text, or the same for all', () => {
+  it('is fitted to the text if its kind needs that', () => {
     expect(fitTokenizer('characters', 'ab'.repeat(10), 300).vocabSize).toBe(3);
     expect(fitTokenizer('bytes', '', 300).vocabSize).toBe(256);
     expect(fitTokenizer('byte-pair', 'abab '.repeat(10), 257).vocabSize).toBe(257);
@@ -229,10 +232,10 @@ describe('a tokenizer by name', () => {
     undefined,
     7,
     {},
-    { kind: 'pieces' },
+    { kind: 'words' },
     { kind: 'characters' },
     { kind: 'byte-pair', merges: 'ab' },
-  ])('%j describes none', (json) => {
+  ])('%j is refused', (json) => {
     expect(() => tokenizerFrom(json as never)).toThrow(/got .*; allowed: \{ "kind": "characters"/);
   });
 });

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Batches } from '../../src/training/batches';
+import { TextDataLoader } from '../../src/training/batches';
 import { trainerOptionsOf } from '../../src/training/recipe';
 import { Trainer } from '../../src/training/trainer';
 import { useTestEngine } from '../helpers';
@@ -17,25 +17,25 @@ describe('training', () => {
   ])('learns a few words by heart: %j', async (kind) => {
     const { model, trainer } = build(kind);
     await trainer.run();
-    // It starts near ln 16 = 2.8. By heart is not quite 0: nothing tells the first letters of a window.
+    // It starts near ln 16 = 2.8 and ends above 0: nothing predicts a window's first letters.
     expect(trainer.curve.losses[0]).toBeGreaterThan(2.3);
     expect(trainer.curve.losses.at(-1)).toBeLessThan(0.8);
     trainer.dispose();
     model.dispose();
   });
-  it('can it fail? targets from another window teach nothing beyond the letters’ frequencies', async () => {
+  it('with targets of another window learns only the letters’ frequencies', async () => {
     const { model, trainer } = build();
-    const honest = Batches.prototype.at;
+    const original = TextDataLoader.prototype.at;
     try {
-      Batches.prototype.at = function (step) {
+      TextDataLoader.prototype.at = function (step) {
         return {
-          inputs: honest.call(this, step).inputs,
-          targets: honest.call(this, step + 1).targets,
+          inputs: original.call(this, step).inputs,
+          targets: original.call(this, step + 1).targets,
         };
       };
       await trainer.run();
     } finally {
-      Batches.prototype.at = honest;
+      TextDataLoader.prototype.at = original;
     }
     expect(trainer.curve.losses.at(-1)).toBeGreaterThan(1.5);
     trainer.dispose();
@@ -52,7 +52,7 @@ describe('training', () => {
     trainer.dispose();
     model.dispose();
   });
-  it('validates when asked to and at the end, and reports rate and gradient', async () => {
+  it('validates every so many steps and at the end, and reports the learning rate', async () => {
     const { model, trainer } = build({ steps: 7 });
     const rates: number[] = [];
     let asked = 0;
@@ -68,14 +68,14 @@ describe('training', () => {
     trainer.dispose();
     model.dispose();
   });
-  it('stops, with its weights as they were, when the loss is no number any more', async () => {
+  it('stops, with unchanged weights, when the loss is not finite', async () => {
     const model = new FadingModel(tokenizer.vocabSize);
     const trainer = new Trainer(model, tokens, trainerOptionsOf(tiny));
     await trainer.takeStep();
-    const logits = model.logits.bind(model);
+    const forward = model.forward.bind(model);
     const before = model.parameters.all().map(({ variable }) => variable.arraySync());
     const held = tf.memory().numTensors;
-    model.logits = (ids) => tf.tidy(() => logits(ids).mul<tf.Tensor3D>(Number.NaN));
+    model.forward = (ids) => tf.tidy(() => forward(ids).mul<tf.Tensor3D>(Number.NaN));
     await expect(trainer.takeStep()).rejects.toThrow(
       /at step 2 the loss is NaN.*lower learning rate/,
     );

@@ -1,5 +1,4 @@
-/** A run on disk: it goes on to the last bit, and a damaged file is found and passed over. */
-
+/** A run on disk: it resumes bit-identically, and a damaged file is detected. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,8 +25,8 @@ const folder = mkdtempSync(join(tmpdir(), 'run-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('a run on disk', () => {
-  /** Eight steps in one go, and the same in two sittings with everything rebuilt from the file in between. */
-  const inTwoSittings = async (
+  /** Eight steps at once, and the same with everything rebuilt from the file after four. */
+  const inTwoSessions = async (
     restoreMoments: boolean,
   ): Promise<{ whole: number[]; resumed: number[] }> => {
     const unbroken = build({ steps: 8 });
@@ -62,13 +61,13 @@ describe('a run on disk', () => {
     model.dispose();
     return { whole: unbroken.trainer.curve.losses, resumed: second.curve.losses };
   };
-  it('goes on with the losses of a run that never stopped, to the last bit', async () => {
-    const { whole, resumed } = await inTwoSittings(true);
+  it('resumes with bit-identical losses', async () => {
+    const { whole, resumed } = await inTwoSessions(true);
     expect(whole.length).toBe(8);
     expect(resumed).toEqual(whole);
   });
-  it('can it fail? the optimiser’s averages forgotten', async () => {
-    const { whole, resumed } = await inTwoSittings(false);
+  it('the comparison notices if the optimiser’s moments are lost', async () => {
+    const { whole, resumed } = await inTwoSessions(false);
     expect(resumed.slice(0, 5)).toEqual(whole.slice(0, 5));
     expect(resumed.slice(5)).not.toEqual(whole.slice(5));
   });
@@ -100,7 +99,7 @@ describe('a damaged run', () => {
   };
   const stepOf = ({ card }: LoadedRun): number => card.curve.losses.length;
 
-  it('undamaged, the newer file is used without a word', async () => {
+  it('undamaged, the newer file is used without a note', async () => {
     const { first } = await savedTwice();
     expect(loaded(stepOf)).toBe(2);
     expect(loaded(({ note }) => note)).toBeUndefined();
@@ -124,27 +123,23 @@ describe('a damaged run', () => {
     ['cut short', (file) => file.subarray(0, file.length - 100), /truncated|take .* bytes/],
     ['empty', () => Buffer.alloc(0), /the file has 0 bytes/],
     [
-      'with one bit of the last weight tipped over',
+      'with one bit of the last weight flipped',
       (file) => flipped(file, file.length - 2),
-      /its checksum is wrong/,
+      /the checksum is wrong/,
     ],
     [
       'with another digit in its card',
       (file) =>
         Buffer.from(file.toString('latin1').replace('\\"seed\\":1', '\\"seed\\":2'), 'latin1'),
-      /its checksum is wrong/,
+      /the checksum is wrong/,
     ],
+    ['a file of another program', foreign, /format is undefined; allowed: "cache-once run 1"/],
     [
-      'another program’s',
-      foreign,
-      /format is undefined; a run that can go on has "cache-once run 1"/,
-    ],
-    [
-      'no safetensors at all',
+      'not a safetensors file',
       () => Buffer.from('{"a": "picture of a whale"}'),
       /header is said to be/,
     ],
-  ])('%s, is refused with a word, and the one before it is used', async (_, damage, word) => {
+  ])('%s: refused with a reason, and the file before it is used', async (_, damage, word) => {
     const { first, second } = await savedTwice();
     const damaged = damage(second);
     expect(damaged.equals(second)).toBe(false);
@@ -155,14 +150,14 @@ describe('a damaged run', () => {
       1,
     ]);
     expect(tf.memory().numTensors).toBe(before);
-    // The next saving must not put the damaged file in the place of the good one.
+    // The next save must not replace the good file by the damaged one.
     expect([
       existsSync(run),
       readFileSync(refusedRun).equals(damaged),
       readFileSync(previousRun).equals(first),
     ]).toEqual([false, true, true]);
   });
-  it('any cut and any tipped bit is found', async () => {
+  it('any cut and any flipped bit is detected', async () => {
     const { second } = await savedTwice();
     fc.assert(
       fc.property(fc.nat(second.length - 1), fc.boolean(), (at, cut) => {
@@ -172,7 +167,7 @@ describe('a damaged run', () => {
       { numRuns: 40 },
     );
   });
-  it('lost between two renames, it is the one before', async () => {
+  it('after a crash between the two renames, the file before is used', async () => {
     await savedTwice();
     rmSync(run);
     expect(isInterrupted(name)).toBe(true);
@@ -181,14 +176,16 @@ describe('a damaged run', () => {
       1,
     ]);
   });
-  it('both damaged, or nothing left: it is said, and nothing is moved', async () => {
+  it('both damaged, or none left: refused with the reasons, and nothing is moved', async () => {
     await savedTwice();
-    for (const path of [run, previousRun]) writeFileSync(path, 'no run');
+    for (const path of [run, previousRun]) writeFileSync(path, 'not a run');
     expect(() => loadRun(name)).toThrow(
-      /damaged.resume.safetensors.*\n.*previous.safetensors.*\nNeither file of this run can be used/,
+      /damaged.resume.safetensors.*\n.*previous.safetensors.*\nNeither file can be used/,
     );
     rmSync(previousRun);
-    expect(() => loadRun(name)).toThrow(/\nThere is no earlier file of this run either/);
+    expect(() => loadRun(name)).toThrow(
+      /previous.safetensors: the file is missing\nNeither file can be used/,
+    );
     expect(existsSync(run)).toBe(true);
     removeRun(name);
     expect(isInterrupted(name)).toBe(false);
@@ -197,11 +194,11 @@ describe('a damaged run', () => {
 });
 
 describe('stopping early', () => {
-  /** Held-out losses that were made up, one per measurement. */
+  /** Invented held-out losses, one per measurement. */
   const measured = [3, 2, 2.5, 2, 2.4, 1, 1];
   const patience = 3;
   const options = { validateEvery: 2, patience };
-  it('ends when the patience does, at the same step in one sitting or in many; the best weights travel with the run', async () => {
+  it('ends at the same step in one session or in many, and keeps the best weights', async () => {
     const name = join(folder, 'patient');
     const unbroken = build();
     expect(
@@ -216,7 +213,7 @@ describe('stopping early', () => {
     const first = build();
     saveRun(name, first.trainer, cardOf(first.trainer), toStateDict(first.model.parameters));
     let [model, trainer] = [first.model, first.trainer];
-    for (let sittings = 0; ; sittings++) {
+    for (let sessions = 0; ; sessions++) {
       const stop = new AbortController();
       const validate = async () => measured[trainer.curve.validation.length];
       const done = await trainer.run({
@@ -226,7 +223,7 @@ describe('stopping early', () => {
         onStep: ({ step }) => (step % 3 === 0 ? stop.abort() : undefined),
       });
       if (done) {
-        expect(sittings).toBe(3);
+        expect(sessions).toBe(3);
         break;
       }
       saveRun(name, trainer, cardOf(trainer), toStateDict(model.parameters));
@@ -241,16 +238,14 @@ describe('stopping early', () => {
     expect(trainer.curve).toEqual(unbroken.trainer.curve);
     for (const one of [trainer, model, unbroken.trainer, unbroken.model]) one.dispose();
   });
-  it('without patience the whole schedule is done; patience without a measurement is refused', async () => {
+  it('needs patience, and patience needs a measurement', async () => {
     const { model, trainer } = build({ steps: 12 });
     await trainer.run({
       validateEvery: 2,
       validate: async () => measured[trainer.curve.validation.length],
     });
     expect(trainer.step).toBe(12);
-    await expect(trainer.run({ patience: 2 })).rejects.toThrow(
-      /patience is 2, but nothing is measured; give validate/,
-    );
+    await expect(trainer.run({ patience: 2 })).rejects.toThrow(/patience is 2; give validate, too/);
     await expect(trainer.run({ patience: 0, validate: async () => 1 })).rejects.toThrow(
       /patience is 0; give a whole number/,
     );

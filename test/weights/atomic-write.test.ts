@@ -1,34 +1,34 @@
-/** Files that are old or new, and never half. */
+/** Files are old or new, and never incomplete. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { writeDurably } from '../../src/weights/atomic-write';
+import { atomicWrite } from '../../src/weights/atomic-write';
 
 const folder = mkdtempSync(join(tmpdir(), 'durable-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const read = (path: string): string => readFileSync(path, 'utf8');
 
-describe('a durable file', () => {
-  it('is written whole, in a folder made for it, and nothing else is left there', () => {
+describe('atomicWrite', () => {
+  it('writes the whole file, in a new folder, and leaves nothing else there', () => {
     const path = join(folder, 'deep', 'down', 'a');
-    writeDurably(path, 'one');
-    writeDurably(path, Uint8Array.of(116, 119, 111));
+    atomicWrite(path, 'one');
+    atomicWrite(path, Uint8Array.of(116, 119, 111));
     expect(read(path)).toBe('two');
     expect(readdirSync(join(folder, 'deep', 'down'))).toEqual(['a']);
   });
-  it('moves what it replaces to where it is told, once there is something', () => {
+  it('moves the replaced file to where it is told', () => {
     const [path, old] = [join(folder, 'b'), join(folder, 'b.old')];
-    writeDurably(path, 'one', { keepOldAs: old });
+    atomicWrite(path, 'one', old);
     expect(existsSync(old)).toBe(false);
-    writeDurably(path, 'two', { keepOldAs: old });
-    writeDurably(path, 'three', { keepOldAs: old });
+    atomicWrite(path, 'two', old);
+    atomicWrite(path, 'three', old);
     expect([read(path), read(old)]).toEqual(['three', 'two']);
   });
-  it('that cannot be put in its place leaves no half behind', () => {
-    const path = join(folder, 'taken');
+  it('leaves no temporary file if it fails', () => {
+    const path = join(folder, 'occupied');
     mkdirSync(join(path, 'by a folder'), { recursive: true });
-    expect(() => writeDurably(path, 'one')).toThrow();
+    expect(() => atomicWrite(path, 'one')).toThrow();
     expect(readdirSync(folder).filter((name) => name.endsWith('.writing'))).toEqual([]);
   });
 });

@@ -1,11 +1,10 @@
-/** Files from elsewhere: right ones come back to the byte, hostile ones are refused in words and never crash. */
+/** Correct files are read back exactly; truncated and hostile ones are refused with a reason. */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createModel } from '../../src/models/create-model';
-import { preset } from '../../src/models/presets';
+import { createModel, preset } from '../../src/models/presets';
 import {
   loadSafetensors,
   readSafetensors,
@@ -25,7 +24,7 @@ const f32 = (shape: number[], ...numbers: number[]): StateTensor => ({
   shape,
   data: Float32Array.from(numbers),
 });
-/** A file with any header, right or wrong. */
+/** A file with any header, correct or not. */
 function fileOf(header: unknown, dataBytes = 8, announced?: bigint): Uint8Array {
   const json = new TextEncoder().encode(
     typeof header === 'string' ? header : JSON.stringify(header),
@@ -41,7 +40,7 @@ const entry = (dtype: unknown, shape: unknown, data_offsets: unknown) => ({
   data_offsets,
 });
 
-describe('what is written comes back', () => {
+describe('what is written is read back', () => {
   it('for any names, shapes, numbers and metadata', () => {
     const numbers = fc.array(fc.float({ noNaN: true }), { minLength: 0, maxLength: 6 });
     const name = fc.string({ minLength: 1, maxLength: 8 }).filter((s) => s !== '__metadata__');
@@ -72,7 +71,7 @@ describe('what is written comes back', () => {
     bytes.fill(0);
     expect(Array.from(tensors.get('a')!.data)).toEqual([1, 2]);
   });
-  it('on disk whole or not at all', () => {
+  it('on disk; a refused save leaves the old file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'safetensors-'));
     const path = join(folder, 'a.safetensors');
     saveSafetensors(path, new Map([['a', f32([1], 3)]]));
@@ -87,7 +86,7 @@ describe('what is written comes back', () => {
   });
 });
 
-describe('a hostile or broken file is refused, and the tensor is named', () => {
+describe('a truncated or hostile file is refused, and the tensor is named', () => {
   it.each([
     ['an announced header beyond the file', fileOf({}, 8, 999n), /header is said to be 999 bytes/],
     [
@@ -95,9 +94,9 @@ describe('a hostile or broken file is refused, and the tensor is named', () => {
       fileOf({}, 8, 2n ** 63n),
       /header is said to be 9223372036854775808/,
     ],
-    ['no JSON', fileOf('{"a":', 0), /header is not JSON/],
+    ['a header that is not JSON', fileOf('{"a":', 0), /header is not JSON/],
     [
-      'no UTF-8',
+      'a header that is not UTF-8',
       (() => {
         const bytes = fileOf('{}', 0);
         bytes[8] = 0xff;
@@ -105,13 +104,17 @@ describe('a hostile or broken file is refused, and the tensor is named', () => {
       })(),
       /not UTF-8/,
     ],
-    ['a list', fileOf('[]', 0), /no object of tensors/],
-    ['metadata of numbers', fileOf({ __metadata__: { a: 1 } }, 0), /__metadata__ a is no string/],
-    ['an entry that is none', fileOf({ a: 5 }), /a is described by 5/],
+    ['a header that is a list', fileOf('[]', 0), /not an object of tensors/],
+    [
+      'metadata of numbers',
+      fileOf({ __metadata__: { a: 1 } }, 0),
+      /__metadata__ is not an object of strings/,
+    ],
+    ['an entry that is not an object', fileOf({ a: 5 }), /a is described by 5/],
     [
       'half precision',
       fileOf({ a: entry('F16', [4], [0, 8]) }),
-      /a is "F16"; this project reads F32 and I32/,
+      /a is "F16"; F32 and I32 are read/,
     ],
     ['a negative size', fileOf({ a: entry('F32', [-2], [0, 8]) }), /a has shape \[-2\]/],
     ['a fraction', fileOf({ a: entry('F32', [0.5], [0, 8]) }), /a has shape \[0.5\]/],
@@ -134,20 +137,20 @@ describe('a hostile or broken file is refused, and the tensor is named', () => {
     [
       'an overlap',
       fileOf({ a: entry('F32', [2], [0, 8]), b: entry('F32', [1], [4, 8]) }),
-      /b begins at byte 4 of the data, inside another tensor/,
+      /b begins at byte 4, inside another tensor/,
     ],
     ['a gap', fileOf({ a: entry('F32', [1], [4, 8]) }), /after a gap/],
     [
-      'bytes that nobody owns',
+      'bytes that belong to no tensor',
       fileOf({ a: entry('F32', [1], [0, 4]) }),
       /take 4 bytes, but 8 follow/,
     ],
-    ['nothing at all', new Uint8Array(3), /the file has 3 bytes/],
+    ['an empty file', new Uint8Array(3), /the file has 3 bytes/],
   ])('%s', (_, bytes, message) => {
     expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(message);
     expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(RangeError);
   });
-  it('any bytes flipped: an answer or our error, nothing else', () => {
+  it('changed or cut at random, a file is read or refused with a RangeError', () => {
     const good = writeSafetensors(
       new Map([
         ['a', f32([2], 1, 2)],
@@ -207,14 +210,14 @@ describe('weights into a model', () => {
       (d) => (d.get('layer_norm.weight')!.data[3] = NaN),
       /layer_norm.weight holds NaN at element 3/,
     ],
-  ])('%s: refused by name, and not one weight has changed', (_, edit, message) => {
+  ])('%s: refused by name, and no weight changes', (_, edit, message) => {
     const [model, dict] = change(edit);
     const before = [...toStateDict(model.parameters)];
     expect(() => loadStateDict(model.parameters, dict, { where: 'w' })).toThrow(message);
     expect([...toStateDict(model.parameters)]).toEqual(before);
     model.dispose();
   });
-  it('right ones give the same model, the file holding matrices as [out, in]', () => {
+  it('correct ones are loaded; matrices are stored as [out, in]', () => {
     const [model, dict] = change(() => undefined);
     loadStateDict(model.parameters, dict);
     expect([...toStateDict(model.parameters)]).toEqual([...dict]);

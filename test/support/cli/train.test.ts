@@ -1,8 +1,7 @@
 /**
- * `npm run train` as a reader runs it: killed without warning, stopped with Ctrl-C, given options that are none.
- *
- * The child computes at a size where a run takes a second, and saves every other step, so that a kill at a random moment
- * often meets it in the middle of a saving.
+ * `npm run train` as a reader runs it: killed without warning, stopped with Ctrl-C, given wrong
+ * options. The run takes about a second and saves every other step, so a kill at a random moment
+ * often falls into a save.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../../../src/support/notebook/python-environment';
-import type { ModelCard } from '../../../src/training/model-card';
+import type { ModelCard } from '../../../src/training/checkpoint';
 
 const folder = mkdtempSync(join(tmpdir(), 'train-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -22,15 +21,14 @@ beforeAll(() => {
     `it was the whale. it was the sea ${i % 7}. was it the whale, or was it the sea?\n`;
   writeFileSync(song, Array.from({ length: 14 }, (_, i) => line(i)).join(''));
 });
-const sizes =
-  '--dim 8 --ffn-dim 8 --layers 2 --heads 1 --kv-heads 1 --self-heads 1 --batch 1 --context 8'.split(
-    ' ',
-  );
+const sizes = [
+  ...'--dim 8 --ffn-dim 8 --layers 2 --heads 1 --kv-heads 1 --self-heads 1'.split(' '),
+  ...'--batch 1 --context 8'.split(' '),
+];
 const recipe = [
   ...sizes,
-  ...'--tokenizer bytes --steps 60 --validate-every 2 --patience 30 --accumulate 2 --chunk 4 --learning-rate 0.01'.split(
-    ' ',
-  ),
+  ...'--tokenizer bytes --steps 60 --validate-every 2 --patience 30'.split(' '),
+  ...'--accumulate 2 --chunk 4 --learning-rate 0.01'.split(' '),
 ];
 
 interface Run {
@@ -57,15 +55,15 @@ function train(...args: string[]): Run {
 const start = (name: string, ...more: string[]): Run =>
   train('--corpus', song, '--out', folder, '--name', name, ...recipe, ...more);
 const resume = (name: string): Run => train('--resume', join(folder, name));
-/** Waits until the run has measured so many times since it began. */
+/** Waits until the run has measured so many times. */
 async function measured({ child, said }: Run, times: number): Promise<void> {
   while (child.exitCode === null && (said().match(/^step /gm) ?? []).length < times) await pause(5);
 }
 const cardOf = (name: string): ModelCard =>
   JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as ModelCard;
 
-describe('a run that is broken off', { timeout: 120_000 }, () => {
-  it('killed three times and stopped once, it ends with the losses and the weights of one that never was', async () => {
+describe('an interrupted run', { timeout: 120_000 }, () => {
+  it('killed three times and stopped once, ends like an uninterrupted one', async () => {
     const unbroken = start('unbroken');
     expect(await unbroken.ended, unbroken.said()).toBe(0);
     const moments: number[] = [];
@@ -75,7 +73,7 @@ describe('a run that is broken off', { timeout: 120_000 }, () => {
       moments.push(Math.round(Math.random() * 25));
       await pause(moments.at(-1));
       run.child.kill('SIGKILL');
-      expect(await run.ended, run.said()).toBeNull(); // it had not ended by itself
+      expect(await run.ended, run.said()).toBeNull(); // it was still running
       run = resume('broken');
     }
     await measured(run, 1);
@@ -103,7 +101,7 @@ describe('a run that is broken off', { timeout: 120_000 }, () => {
         .sort(),
     ).toEqual(['broken.json', 'broken.safetensors']);
   });
-  it('is not begun anew over its head, and says when it had to go back', async () => {
+  it('is not overwritten, and resumes from the previous file if one is damaged', async () => {
     const first = start('twice');
     await measured(first, 2);
     first.child.kill('SIGINT');
@@ -111,7 +109,7 @@ describe('a run that is broken off', { timeout: 120_000 }, () => {
     const second = start('twice');
     expect(await second.ended).toBe(1);
     expect(second.said()).toMatch(
-      /interrupted run .*twice. --resume goes on with it, --restart gives it up, --name names another/,
+      /interrupted run .*twice. --resume continues it, --restart deletes it, --name names another/,
     );
     const file = join(folder, 'twice.resume.safetensors');
     writeFileSync(file, readFileSync(file).subarray(0, 3000));
@@ -134,9 +132,9 @@ describe('the command line', { timeout: 60_000 }, () => {
     ['--tokenizer words', /Allowed choices are characters, bytes, byte-pair, cl100k_base/],
     [
       '--vocab-size 300',
-      /--vocab-size is for --tokenizer byte-pair; the size of characters is not a choice/,
+      /--vocab-size is for --tokenizer byte-pair; the size of characters is fixed/,
     ],
-    ['--resume none --chunk 4', /--resume goes on with the recipe of the run; leave out chunk/],
+    ['--resume none --chunk 4', /--resume continues with the recipe of the run; leave out chunk/],
   ])('%s is refused with what is allowed', async (typed, word) => {
     const run = train(...typed.split(' '));
     expect(await run.ended).toBe(1);
