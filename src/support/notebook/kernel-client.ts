@@ -1,8 +1,9 @@
 /**
  * Talks to a Jupyter kernel without Jupyter: starts one, sends it cells, collects what they print.
  *
- * The protocol is five ZeroMQ sockets and signed JSON messages; two of them are enough here: `shell` for requests and
- * replies, `iopub` for what a cell prints on the way. Source: jupyter-client's "Messaging in Jupyter".
+ * The protocol is five ZeroMQ sockets and signed JSON messages. Two of the sockets are enough here:
+ * `shell` for requests and replies, `iopub` for what a cell prints while it runs.
+ * Source: "Messaging in Jupyter" of jupyter-client.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHmac, randomUUID } from 'node:crypto';
@@ -22,16 +23,24 @@ export interface Output {
 }
 export interface CellResult {
   status: 'ok' | 'error';
+  /** What the cell prints after it has ended is added while later cells run. */
   outputs: Output[];
   elapsedMs: number;
 }
+
+type Content = Record<string, unknown>;
 interface Message {
-  header: { msg_type: string };
-  parent_header: { msg_id?: string };
-  content: Record<string, unknown>;
+  type: string;
+  /** The id of the request that this message answers. */
+  parent?: string;
+  content: Content;
 }
 
+const PATIENCE_MS = 60_000;
+
 export class KernelClient {
+  /** The outputs of each request, by its id. */
+  private readonly outputsOf = new Map<string, Output[]>();
   /** What was displayed under an id, in any cell: a later message may redraw it. */
   private readonly displayed = new Map<string, Output[]>();
 
@@ -43,11 +52,13 @@ export class KernelClient {
     private readonly folder: string,
   ) {}
 
-  /** @param argv a kernel spec's, with {connection_file} in it. */
+  /**
+   * @param argv a kernel spec's, with {connection_file} in it.
+   * @throws Error if the kernel does not answer.
+   */
   static async start(argv: string[], env: NodeJS.ProcessEnv = process.env): Promise<KernelClient> {
     const [shellPort, iopubPort, stdinPort, controlPort, heartbeatPort] = await freePorts(5);
     const key = randomUUID();
-    const folder = mkdtempSync(join(tmpdir(), 'cache-once-kernel-'));
     const connection = {
       transport: 'tcp',
       ip: '127.0.0.1',
@@ -59,15 +70,14 @@ export class KernelClient {
       control_port: controlPort,
       hb_port: heartbeatPort,
     };
+    const folder = mkdtempSync(join(tmpdir(), 'cache-once-kernel-'));
     const file = join(folder, 'connection.json');
     writeFileSync(file, JSON.stringify(connection));
-    const [program, ...args] = argv.map((arg) => (arg === '{connection_file}' ? file : arg)) as [
-      string,
-      ...string[],
-    ];
+
+    const [program, ...args] = argv.map((arg) => (arg === '{connection_file}' ? file : arg));
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'], env });
     const shell = new Dealer();
-    const iopub = new Subscriber();
+    const iopub = new Subscriber({ receiveHighWaterMark: 0 }); // 0: no message is dropped
     shell.connect(`tcp://127.0.0.1:${shellPort}`);
     iopub.connect(`tcp://127.0.0.1:${iopubPort}`);
     iopub.subscribe();
@@ -77,38 +87,23 @@ export class KernelClient {
   }
 
   /**
-   * Asks until an answer is heard on `iopub`. A subscriber that connects late misses what was said before, and the "idle"
-   * of a first cell, once missed, would be waited for in vain.
-   * @throws Error if the kernel says nothing for a minute.
+   * Asks until an answer arrives on `iopub`. A subscriber that connects late misses what was sent
+   * before; if that were the "idle" of a first cell, its end would never be noticed.
+   * @throws Error if the kernel ends or says nothing for a minute.
    */
   private async handshake(): Promise<void> {
+    const end = Date.now() + PATIENCE_MS;
     this.iopub.receiveTimeout = 250;
-    try {
-      for (const patience = Date.now() + 60_000; Date.now() < patience; ) {
-        if (this.process.exitCode !== null) break;
-        await this.send(this.header('kernel_info_request', randomUUID()), {});
-        const heard = await this.iopub.receive().then(
-          () => true,
-          () => false, // nothing yet
-        );
-        if (heard) return;
+    while (Date.now() < end && this.process.exitCode === null) {
+      await this.send('kernel_info_request', randomUUID(), {});
+      const message = await this.iopub.receive().catch(() => undefined); // nothing yet
+      if (message) {
+        this.iopub.receiveTimeout = -1; // from now on, wait
+        return;
       }
-      this.stop();
-      throw new Error('the kernel does not answer; npm run doctor says whether tslab is installed');
-    } finally {
-      if (!this.iopub.closed) this.iopub.receiveTimeout = -1;
     }
-  }
-
-  private header(msg_type: string, msg_id: string): object {
-    return {
-      msg_id,
-      msg_type,
-      username: 'walkthrough',
-      session: this.key,
-      date: new Date().toISOString(),
-      version: '5.3',
-    };
+    this.stop();
+    throw new Error('the kernel does not answer; npm run doctor says whether tslab is installed');
   }
 
   /**
@@ -116,9 +111,30 @@ export class KernelClient {
    * @throws Error if it takes longer than `timeoutMs` or the kernel dies.
    */
   async execute(code: string, timeoutMs: number): Promise<CellResult> {
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<never>((_, reject) => {
+      const error = new Error(`it took longer than ${timeoutMs / 1000} s`);
+      timer = setTimeout(() => reject(error), timeoutMs);
+    });
+    const died = new Promise<never>((_, reject) => {
+      this.process.once('exit', (exitCode) => {
+        reject(new Error(`the kernel ended (code ${exitCode})`));
+      });
+    });
+    try {
+      return await Promise.race([this.run(code), tooLong, died]);
+    } finally {
+      clearTimeout(timer);
+      this.process.removeAllListeners('exit');
+    }
+  }
+
+  private async run(code: string): Promise<CellResult> {
     const started = performance.now();
     const id = randomUUID();
-    await this.send(this.header('execute_request', id), {
+    const outputs: Output[] = [];
+    this.outputsOf.set(id, outputs);
+    await this.send('execute_request', id, {
       code,
       silent: false,
       store_history: true,
@@ -126,46 +142,35 @@ export class KernelClient {
       allow_stdin: false,
       stop_on_error: true,
     });
-    const collect = async (): Promise<CellResult> => {
-      const outputs: Output[] = [];
-      const reply = this.nextReply(id);
-      for await (const frames of this.iopub) {
-        const message = parse(frames);
-        if (message.parent_header.msg_id !== id) continue;
-        if (message.header.msg_type === 'status' && message.content.execution_state === 'idle')
-          break;
-        addOutput(outputs, message, this.displayed);
-      }
-      return { status: await reply, outputs, elapsedMs: performance.now() - started };
-    };
-    let timer: NodeJS.Timeout | undefined;
-    const tooLong = new Promise<never>((_, refuse) => {
-      timer = setTimeout(
-        () => refuse(new Error(`it took longer than ${timeoutMs / 1000} s`)),
-        timeoutMs,
-      );
-    });
-    const died = new Promise<never>((_, refuse) =>
-      this.process.once('exit', (code) => refuse(new Error(`the kernel ended (code ${code})`))),
-    );
-    try {
-      return await Promise.race([collect(), tooLong, died]);
-    } finally {
-      clearTimeout(timer);
-      this.process.removeAllListeners('exit');
+    const reply = this.nextReply(id);
+    for await (const frames of this.iopub) {
+      const { type, parent = '', content } = parse(frames);
+      if (parent === id && type === 'status' && content.execution_state === 'idle') break;
+      const target = this.outputsOf.get(parent); // of this cell or of an earlier one
+      if (target) addOutput(target, type, content, this.displayed);
     }
+    return { status: await reply, outputs, elapsedMs: performance.now() - started };
   }
 
   private async nextReply(id: string): Promise<'ok' | 'error'> {
     for await (const frames of this.shell) {
-      const message = parse(frames);
-      if (message.parent_header.msg_id === id && message.header.msg_type === 'execute_reply')
-        return message.content.status === 'ok' ? 'ok' : 'error';
+      const { type, parent, content } = parse(frames);
+      if (parent === id && type === 'execute_reply') {
+        return content.status === 'ok' ? 'ok' : 'error';
+      }
     }
     throw new Error('the kernel closed its socket');
   }
 
-  private async send(header: object, content: object): Promise<void> {
+  private async send(type: string, id: string, content: Content): Promise<void> {
+    const header = {
+      msg_id: id,
+      msg_type: type,
+      username: 'walkthrough',
+      session: this.key,
+      date: new Date().toISOString(),
+      version: '5.3',
+    };
     const parts = [header, {}, {}, content].map((part) => JSON.stringify(part));
     const hmac = createHmac('sha256', this.key);
     for (const part of parts) hmac.update(part);
@@ -181,58 +186,65 @@ export class KernelClient {
   }
 }
 
+/** The frames of a message: addresses, <IDS|MSG>, signature, header, parent, metadata, content. */
 function parse(frames: Buffer[]): Message {
-  const start = frames.findIndex((frame) => frame.toString() === '<IDS|MSG>');
-  const [header, parent_header, , content] = frames
-    .slice(start + 2)
+  const start = frames.findIndex((frame) => frame.toString() === '<IDS|MSG>') + 2;
+  const [header, parentHeader, , content] = frames
+    .slice(start)
     .map((frame) => JSON.parse(frame.toString()));
-  return { header, parent_header, content };
+  return { type: header.msg_type, parent: parentHeader.msg_id, content };
 }
 
-/** What a notebook file keeps of a message: streams of one name are joined, of a display that is redrawn the last state stays. */
+/**
+ * Adds what a notebook file keeps of a message: texts of one stream are joined, and of a display
+ * that is redrawn the last state stays.
+ */
 function addOutput(
   outputs: Output[],
-  { header, content }: Message,
+  type: string,
+  content: Content,
   displayed: Map<string, Output[]>,
 ): void {
-  const { msg_type } = header;
-  if (msg_type === 'stream') {
-    const last = outputs.at(-1);
-    if (last?.output_type === 'stream' && last.name === content.name)
-      last.text += content.text as string;
-    else
-      outputs.push({
-        output_type: 'stream',
-        name: content.name as 'stdout',
-        text: content.text as string,
-      });
-  } else if (msg_type === 'display_data' || msg_type === 'execute_result') {
-    const data = content.data as Record<string, unknown>;
-    const output: Output = { output_type: msg_type, data, metadata: {} };
-    if (msg_type === 'execute_result') output.execution_count = content.execution_count as number;
-    outputs.push(output);
-    const id = (content.transient as { display_id?: string } | undefined)?.display_id;
-    if (id !== undefined) displayed.set(id, [...(displayed.get(id) ?? []), output]);
-  } else if (msg_type === 'update_display_data') {
-    // An id that was never displayed is passed over, as Jupyter does.
-    const id = (content.transient as { display_id?: string } | undefined)?.display_id ?? '';
-    for (const output of displayed.get(id) ?? [])
-      output.data = content.data as Record<string, unknown>;
-  } else if (msg_type === 'error')
-    outputs.push({ output_type: 'error', text: (content.traceback as string[]).join('\n') });
+  const { display_id: displayId } = (content.transient ?? {}) as { display_id?: string };
+  const shown = displayed.get(displayId ?? '') ?? [];
+  const data = content.data as Content;
+  switch (type) {
+    case 'stream': {
+      const name = content.name as 'stdout' | 'stderr';
+      const last = outputs.at(-1);
+      if (last?.output_type === 'stream' && last.name === name) last.text += String(content.text);
+      else outputs.push({ output_type: type, name, text: String(content.text) });
+      break;
+    }
+    case 'display_data':
+    case 'execute_result': {
+      const output: Output = { output_type: type, data, metadata: {} };
+      if (type === 'execute_result') output.execution_count = content.execution_count as number;
+      outputs.push(output);
+      if (displayId) displayed.set(displayId, [...shown, output]);
+      break;
+    }
+    case 'update_display_data':
+      // An id that was never displayed is ignored, as Jupyter does.
+      for (const output of shown) output.data = data;
+      break;
+    case 'error':
+      outputs.push({ output_type: type, text: (content.traceback as string[]).join('\n') });
+  }
 }
 
+/** Ports that nobody listens on at the moment. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  const servers = [];
+  for (let i = 0; i < count; i++) {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    servers.push(server);
+  }
+  const ports = [];
+  for (const server of servers) {
+    ports.push((server.address() as { port: number }).port);
+    await new Promise((resolve) => server.close(resolve));
+  }
   return ports;
 }

@@ -1,5 +1,56 @@
-/** Started by Jupyter: the tslab kernel with the repository as working directory, so that cells can import './src/index'. */
+/**
+ * The kernel of the notebooks, started by Jupyter: tslab, with the repository as working
+ * directory, so that cells can import './src/index'. What differs from plain tslab:
+ *
+ *   - what a cell prints arrives complete, however many lines it prints at once
+ *   - an error that no cell waits for is printed; the kernel goes on
+ *   - tensors and errors are shown for readers (kernel-text.cjs)
+ */
 const path = require('node:path');
+const zeromq = require('zeromq');
+const { JupyterHandlerImpl } = require('tslab/dist/jupyter.js');
+const { startKernel } = require('tslab/dist/main.js');
+const { CompletePublisher, gatherText } = require('./kernel-streams.cjs');
+const { diagnosticText, errorText, showTensorsByValue } = require('./kernel-text.cjs');
 
 process.chdir(path.resolve(__dirname, '..', '..', '..'));
-require('tslab/dist/main.js').startKernel({ configPath: process.argv[2], enableFindLocal: false });
+
+zeromq.Publisher = CompletePublisher;
+
+const { handleExecute } = JupyterHandlerImpl.prototype;
+JupyterHandlerImpl.prototype.handleExecute = async function (request, sendText, sendDisplay) {
+  showTensorsByValue();
+  const text = gatherText(sendText);
+  const writeDisplay = (data, update) => {
+    text.flush(); // what was printed before the figure stands above it
+    sendDisplay(data, update);
+  };
+  const reply = await handleExecute.call(this, request, text.write, writeDisplay);
+  text.flush(); // before the message that the cell has ended
+  return reply;
+};
+
+/** The last value of a cell. */
+function showValue(value) {
+  showTensorsByValue(); // this cell may have been the one that imported TensorFlow.js
+  console.log(value);
+}
+
+/** What the compiler says of a cell (a format and its values), or what the cell has thrown. */
+function showError(first, ...values) {
+  console.error(values.length > 0 ? diagnosticText(first, values) : errorText(first));
+}
+
+// tslab takes both functions once, when it starts; what cells print goes to the real ones.
+const { log, error } = console;
+Object.assign(console, { log: showValue, error: showError });
+startKernel({ configPath: process.argv[2], enableFindLocal: false });
+Object.assign(console, { log, error });
+
+// Listeners do not suffice: that of TensorFlow.js's wasm engine throws, which ends the process.
+process.removeAllListeners('uncaughtException');
+process.removeAllListeners('unhandledRejection');
+process.setUncaughtExceptionCaptureCallback((thrown) => {
+  console.error(`Nothing waited for this work (is an await missing?), and it failed:`);
+  console.error(errorText(thrown));
+});

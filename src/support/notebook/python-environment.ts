@@ -123,7 +123,7 @@ async function makeEnvironment(say: (line: string) => void, places: Places): Pro
 }
 
 /** The tslab kernel, started in the repository's root wherever the notebook lies. */
-export function kernelSpec(): object {
+export function kernelSpec(): { argv: string[]; display_name: string; language: string } {
   return {
     argv: [
       process.execPath,

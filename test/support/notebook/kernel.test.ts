@@ -1,0 +1,129 @@
+/** The kernel: nothing that a cell prints is lost, no error ends it, and its texts can be read. */
+import { createRequire } from 'node:module';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CellResult, KernelClient } from '../../../src/support/notebook/kernel-client';
+import { kernelSpec } from '../../../src/support/notebook/python-environment';
+
+let kernel: KernelClient;
+const run = (code: string): Promise<CellResult> => kernel.execute(code, 100_000);
+beforeAll(async () => {
+  kernel = await KernelClient.start(kernelSpec().argv);
+}, 120_000);
+afterAll(() => kernel.stop());
+
+/** All that a cell printed, as one text. */
+function textOf({ outputs }: CellResult): string {
+  return outputs.map(({ text, data }) => text ?? String(data?.['text/plain'])).join('');
+}
+/** For tslab turns away what comes within 200 ms of a cell that failed. */
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+async function failing(code: string): Promise<string> {
+  const result = await run(code);
+  await pause(300);
+  expect(result.status).toBe('error');
+  return textOf(result);
+}
+
+describe('what a cell prints', { timeout: 120_000 }, () => {
+  it('20,000 lines without a pause arrive complete, and the end of the cell after them', async () => {
+    const printed = textOf(await run('for (let i = 0; i < 20_000; i++) console.log(i);'));
+    expect(printed).toBe(`${Array.from({ length: 20_000 }, (_, i) => i).join('\n')}\n`);
+  });
+  it('3,000 figures without a pause arrive complete, too', async () => {
+    await run("import { show } from './src/support/notebook/show';");
+    const { outputs } = await run(
+      "for (let i = 0; i < 3000; i++) show({ data: [], layout: {}, caption: 'figure ' + i });",
+    );
+    expect(outputs).toHaveLength(3000);
+  });
+  it('texts and figures keep their order; stdout and stderr stay apart', async () => {
+    const result = await run(
+      "console.log('one'); show({ data: [], layout: {}, caption: 'two' }); " +
+        "console.log('three'); console.error('four');",
+    );
+    expect(
+      result.outputs.map(({ name, text, data }) => [name, text ?? data?.['text/plain']]),
+    ).toEqual(
+      [['stdout', 'one\n'], [undefined, 'two'], ['stdout', 'three\n'], ['stderr', 'four\n']], // biome-ignore format: a list
+    );
+  });
+  it('progress of a computation without a pause is sent while it runs', () => {
+    const { gatherText } = createRequire(__filename)(
+      '../../../src/support/notebook/kernel-streams.cjs',
+    ) as { gatherText(send: () => void): { write(name: string, text: string): void } };
+    let messages = 0;
+    const { write } = gatherText(() => {
+      messages++;
+    });
+    for (const end = Date.now() + 350; Date.now() < end; ) write('stdout', 'step\n');
+    expect(messages).toBeGreaterThanOrEqual(1);
+    expect(messages).toBeLessThan(5);
+  });
+});
+
+describe('an error that no cell waits for', { timeout: 120_000 }, () => {
+  beforeAll(async () => {
+    // The wasm engine installs listeners that end a Node process on such errors.
+    await run("import { useEngine } from './src/support/backends/use-engine';");
+    await run("await useEngine('wasm');");
+  }, 120_000);
+  it('a promise that fails later is printed with its cell, and the next cells run', async () => {
+    const lost = await run(
+      'async function later(): Promise<void> {\n' +
+        "  await new Promise((go) => setTimeout(go, 20));\n  throw new Error('lost');\n}\nvoid later();",
+    );
+    expect(lost.status).toBe('ok');
+    await pause(300);
+    expect(textOf(await run("console.log('still here')"))).toBe('still here\n');
+    expect(textOf(lost)).toMatch(/Nothing waited for this work.*\n(.*\n)*Error: lost\n$/);
+  });
+  it('a throw in a timer, too', async () => {
+    const lost = await run("void setTimeout(() => { throw new Error('late'); }, 20);");
+    await pause(300);
+    expect(textOf(await run("console.log('still here')"))).toBe('still here\n');
+    expect(textOf(lost)).toMatch(/Nothing waited for this work.*\n(.*\n)*Error: late\n$/);
+  });
+});
+
+describe('for readers', { timeout: 120_000 }, () => {
+  beforeAll(async () => {
+    await run("import * as tf from '@tensorflow/tfjs';");
+    await run("await tf.setBackend('cpu');");
+  }, 120_000);
+  it('a tensor as the last value shows its values, its shape and its type', async () => {
+    const text = textOf(await run('tf.tensor2d([[1, 2], [3, 4]])'));
+    for (const part of ['float32', '[2,2]', '[[1, 2],', '[3, 4]]']) expect(text).toContain(part);
+    expect(text).not.toContain('dataId');
+  });
+  it('so does a tensor inside an object; one that is gone says so', async () => {
+    const inside = textOf(await run("({ q: tf.tensor1d([5, 6], 'int32') })"));
+    expect(inside).toMatch(/q: Tensor[\s\S]*int32[\s\S]*\[5, 6\]/);
+    const gone = textOf(await run('const gone = tf.scalar(1); gone.dispose(); gone'));
+    expect(gone).toBe('Tensor float32 [], disposed\n');
+  });
+  it('a name that is not there: the cells above may have to run first', async () => {
+    expect(await failing('console.log(notYet);')).toMatch(
+      /Cannot find name 'notYet'\. If a cell above declares it, run the cells above first\.$/m,
+    );
+  });
+  it('an error ends with its message, below the calls that led to it; the kernel is not among them', async () => {
+    await run("import { attention } from './src/attention/attention';");
+    await run('function mine(): void { attention({ q: tf.ones([2]) } as never); }');
+    const text = await failing('mine();');
+    expect(text.trimEnd().split('\n').at(-1)).toMatch(/^RangeError: attention: /);
+    expect(text).toMatch(/in mine \(a cell\)\n *in attention \(src\/attention\/attention\.ts\)/);
+    expect(text).not.toMatch(/tslab|node:|evalmachine|node_modules/);
+  });
+  it('the line that threw is shown, and what caused it', async () => {
+    expect(await failing("throw new Error('above', { cause: new TypeError('below') });")).toBe(
+      "  at throw new Error('above', { cause: new TypeError('below') });\n" +
+        'Error: above\ncaused by TypeError: below\n',
+    );
+  });
+  it('the short form { x } of a name from another cell: what to write instead', async () => {
+    await run('const x = 1;');
+    expect(await failing('console.log({ x });')).toMatch(
+      /ReferenceError: x is not defined\. Cells .* write \{ x: x \}\.\n$/,
+    );
+  });
+});
