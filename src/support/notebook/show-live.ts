@@ -5,9 +5,10 @@
  *   await trainer.run({ onStep: () => live.draw(lossCurves(…)) });
  *   live.end();
  *
- * The kernel's messages can carry a display id; a later message with the same id takes the place of the earlier one, on the
- * screen and in the file. So a notebook keeps the last state, as if it had been drawn once. Drawing takes the browser some
- * time: what comes too soon after the last picture is skipped, and `end` makes sure that the last one is shown.
+ * A message of the kernel can carry a display id; a later message with the same id replaces the
+ * earlier one, on the screen and in the file. So a notebook keeps the last state, as if it had been
+ * drawn once. Drawing takes the browser some time: a picture that comes too soon after the last one
+ * is skipped, and `end` makes sure that the last one is shown.
  *
  * Outside a notebook nothing can be redrawn: the last caption is printed, once, at the end.
  * Source: jupyter-client, "Messaging in Jupyter", update_display_data.
@@ -17,46 +18,47 @@ import type { Figure } from '../figures/figure';
 import { bundleOf, kernelWrite, type Write } from './show';
 
 export interface LiveFigure {
+  /** @throws Error after `end()`. */
   draw(figure: Figure): void;
   /** Shows the last figure, if it was skipped; afterwards nothing more is drawn. */
   end(): void;
 }
 export interface LiveOptions {
-  /** Time between two pictures, at least. */
+  /** The shortest time between two pictures. */
   everyMs?: number;
-  /** Where pictures go; the kernel's writer, if there is a kernel. */
+  /** Where pictures go (default: to the kernel, if there is one). */
   write?: Write;
 }
 
 export function showLive({ everyMs = 300, write }: LiveOptions = {}): LiveFigure {
-  // Asked for anew each time: every cell has a writer of its own.
-  const writer = (): Write | undefined => write ?? kernelWrite();
   const transient = { display_id: randomUUID() };
-  let drawnAt = Number.NEGATIVE_INFINITY;
+  let drawnAt: number | undefined; // ms
   let waiting: Figure | undefined;
   let ended = false;
-  const put = (figure: Figure, to: Write): void => {
-    to({ data: bundleOf(figure), metadata: {}, transient }, drawnAt > 0);
+
+  /** Draws the waiting figure. Returns false where there is no kernel. */
+  function put(figure: Figure): boolean {
+    const writer = write ?? kernelWrite(); // each cell has its own
+    if (!writer) return false;
+    writer({ data: bundleOf(figure), metadata: {}, transient }, drawnAt !== undefined);
     drawnAt = performance.now();
     waiting = undefined;
-  };
+    return true;
+  }
+
   return {
     draw(figure) {
-      if (ended)
+      if (ended) {
         throw new Error(
           'showLive: this figure has ended; draw before end(), or begin another with showLive().',
         );
+      }
       waiting = figure;
-      if (performance.now() - drawnAt < everyMs) return;
-      const to = writer();
-      if (to) put(figure, to);
+      if (drawnAt === undefined || performance.now() - drawnAt >= everyMs) put(figure);
     },
     end() {
       ended = true;
-      if (!waiting) return;
-      const to = writer();
-      if (to) put(waiting, to);
-      else console.log(waiting.caption);
+      if (waiting && !put(waiting)) console.log(waiting.caption);
       waiting = undefined;
     },
   };
