@@ -57,6 +57,24 @@ function deadSections({ path, text }: Page): string[] {
   return dead;
 }
 
+/** "[04](04-….ipynb), sections 2 and 4" and "[section 3](…)": sections that the lesson lacks. */
+function missingLessonSections({ path, text }: Page): string[] {
+  const cited: { file: string; numbers: string }[] = [];
+  for (const [, file, numbers] of text.matchAll(/\]\(([^)]+\.ipynb)\), sections? ([\d, toand]+)/g))
+    cited.push({ file, numbers });
+  for (const [, numbers, file] of text.matchAll(/\[sections? ([^\]]+)\]\(([^)]+\.ipynb)\)/g))
+    cited.push({ file, numbers });
+
+  const missing: string[] = [];
+  for (const { file, numbers } of cited) {
+    const lesson = pages.find((page) => page.path === join(dirname(path), file));
+    for (const number of numbers.match(/\d+/g) ?? []) {
+      if (!lesson?.text.includes(`\n## ${number} `)) missing.push(`${file}, section ${number}`);
+    }
+  }
+  return missing;
+}
+
 const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: object }).scripts);
 const command = /npm run ([a-z:]+)([^`\n&]*)/g;
 /** Scripts that package.json does not have, and options that `--help` does not name. */
@@ -101,6 +119,7 @@ function pathExists(path: string): boolean {
 describe.each(pages)('$path', (page) => {
   it('links to files that exist', () => expect(deadLinks(page)).toEqual([]));
   it('links to sections that exist', () => expect(deadSections(page)).toEqual([]));
+  it('cites sections that the lesson has', () => expect(missingLessonSections(page)).toEqual([]));
   it('names commands that exist, with options that they have', { timeout: 60_000 }, () =>
     expect(unknownCommands(page)).toEqual([]),
   );
@@ -117,6 +136,14 @@ describe('negative controls: what does not exist is named', () => {
     const text =
       '## A `b`, c\n\n```\n# No heading\n```\n[1](#a-b-c) [2](#no-heading) [3](map.md#x)';
     expect(deadSections(made(text))).toEqual(['](#no-heading)', '](map.md#x)']);
+  });
+  it('sections of lessons', () => {
+    const lesson = '(../notebooks/04-retention-in-three-forms.ipynb)';
+    const text = `[04]${lesson}, sections 2, 7 to 19; [04]${lesson}, section 8; [section 21]${lesson}`;
+    expect(missingLessonSections(made(text))).toEqual([
+      '../notebooks/04-retention-in-three-forms.ipynb, section 19',
+      '../notebooks/04-retention-in-three-forms.ipynb, section 21',
+    ]);
   });
   it('commands and options', { timeout: 60_000 }, () => {
     const text = '`npm run bench -- --only matmul`, `npm run bunch`, `npm run html -- --fast`';
