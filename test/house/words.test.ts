@@ -1,7 +1,7 @@
 /** What README, docs and lessons promise exists: links, sections, commands, options, paths. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readNotebook, sourceOf } from '../../src/support/notebook/notebook-file';
 import { root } from '../../src/support/notebook/python-environment';
@@ -67,7 +67,7 @@ function missingLessonSections({ path, text }: Page): string[] {
 
   const missing: string[] = [];
   for (const { file, numbers } of cited) {
-    const lesson = pages.find((page) => page.path === join(dirname(path), file));
+    const lesson = pages.find((page) => page.path === posix.join(dirname(path), file));
     for (const number of numbers.match(/\d+/g) ?? []) {
       if (!lesson?.text.includes(`\n## ${number} `)) missing.push(`${file}, section ${number}`);
     }
