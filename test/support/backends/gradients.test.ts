@@ -80,6 +80,23 @@ describe.each(['wasm', 'cpu'] as const)('gradients on %s', (engine) => {
     expectUpstreamFault('cumsum in patches/gradients.ts', () => cumsumGradient(0)[0][1] === 222);
   });
 
+  /** The gradient of Σ (piece i · (i + 1)) after a split of 3 numbers into pieces of `sizes`. */
+  const splitGradient = (sizes: number[]) =>
+    tf.tidy(() => {
+      const loss = (x: tf.Tensor) =>
+        tf.addN(tf.split(x, sizes).map((piece, i) => piece.mul(i + 1).sum()));
+      return tf
+        .grad(loss)(tf.tensor1d([1, 2, 3]))
+        .arraySync() as number[];
+    });
+  it('the gradient of split puts the pieces together, one piece or several', () => {
+    expect(splitGradient([1, 2])).toEqual([1, 2, 2]);
+    expect(splitGradient([3])).toEqual([1, 1, 1]);
+  });
+  it('upstream throws at the gradient of a split into one piece', () => {
+    expectUpstreamFault('split in patches/gradients.ts', () => splitGradient([3])[0] === 1);
+  });
+
   const xs = [-200, -90, -3, 0, 0.5, 20, 90];
   it('log σ(x) = −log(1 + e^−x), finite for any x', () => {
     // In float64, in the form that does not overflow: min(x, 0) − log(1 + e^−|x|).

@@ -1,5 +1,5 @@
 /**
- * Two gradients that TensorFlow.js 4.22 has wrong on every engine, replaced by their definitions.
+ * Gradients that TensorFlow.js 4.22 has wrong on every engine, replaced by their definitions.
  *
  * matMul.  C = A·B, so ∂A = ∂C·Bᵀ and ∂B = Aᵀ·∂C. Where one matrix is broadcast over a batch, each
  *          of its copies has a gradient, and its own gradient is their sum; upstream returns them
@@ -7,6 +7,8 @@
  * cumsum.  y_n = Σ_{m ≤ n} x_m, so ∂x_m = Σ_{n ≥ m} ∂y_n: the same sum, run backwards along the
  *          same axis. Upstream also transposes the result, as if the axis had been moved: wrong
  *          numbers when sizes agree, an exception when not.
+ * split.   The pieces of x, so ∂x is the concatenation of their gradients. Upstream throws when
+ *          there is a single piece.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -73,10 +75,19 @@ const cumsumGradient: tf.GradConfig = {
   },
 };
 
-const patches = [matMulGradient, cumsumGradient];
+const splitGradient: tf.GradConfig = {
+  kernelName: 'SplitV',
+  gradFunc: (gradients, _, attrs) => {
+    const pieces = Array.isArray(gradients) ? gradients : [gradients];
+    const { axis } = attrs as unknown as { axis: number };
+    return { x: () => tf.concat(pieces, axis) };
+  },
+};
+
+const patches = [matMulGradient, cumsumGradient, splitGradient];
 const upstream = new Map<string, tf.GradConfig>();
 
-/** Installs both, on whatever engine; a second call changes nothing. */
+/** Installs them, on whatever engine; a second call changes nothing. */
 export function installGradients(): void {
   for (const patch of patches) {
     if (!upstream.has(patch.kernelName))
