@@ -25,8 +25,9 @@ export type AttentionForm = (inputs: AttentionInputs, options?: AttentionOptions
 /**
  * q [B, N, H, Dk], k [B, M, Hkv, Dk], v [B, M, Hkv, Dv] → [B, N, H, Dv]; the caller owns it.
  *
- * A query that sees only padding gets finite numbers without meaning. Features of q / √Dk and of k
- * beyond ±1e13 count as ±1e13, so that no score overflows (see `limit`).
+ * A query that sees only padding gets finite numbers without meaning. Scores are float32: where
+ * q · k overflows (entries around 1e19) the result is NaN, which sampling names as a diverged
+ * model; NaN in the inputs stays NaN.
  *
  * @throws RangeError if shapes disagree, Hkv does not divide H, a query would see no key, or an
  * option is not allowed.
@@ -35,8 +36,8 @@ export const attention: AttentionForm = (inputs, options = {}) => {
   const { N, M, H, Hkv, Dk } = readAttentionShapes('attention', inputs, options);
   const { scale = Dk ** -0.5 } = options;
   return tf.tidy(() => {
-    const q = limit(inputs.q.mul(scale)).transpose([0, 2, 1, 3]); // [B, H, N, Dk]
-    const k = repeatHeads(limit(inputs.k), H / Hkv).transpose([0, 2, 1, 3]); // [B, H, M, Dk]
+    const q = inputs.q.mul(scale).transpose([0, 2, 1, 3]); // [B, H, N, Dk]
+    const k = repeatHeads(inputs.k, H / Hkv).transpose([0, 2, 1, 3]); // [B, H, M, Dk]
     const v = repeatHeads(inputs.v, H / Hkv).transpose([0, 2, 1, 3]); // [B, H, M, Dv]
 
     const scores = tf.matMul(q, k, false, true); // [B, H, N, M]
@@ -55,7 +56,7 @@ function repeatHeads(x: tf.Tensor4D, group: number): tf.Tensor4D {
 }
 
 /** So far below every score that the softmax is exactly 0; finite, because ∞ − ∞ is NaN. */
-const MASKED_SCORE = -1e30;
+const MASKED_SCORE = -1e38;
 
 /**
  * 0 where a query sees a key, else MASKED_SCORE or less, of all queries and keys or of one block:
@@ -86,20 +87,7 @@ export function attentionMask(
   return byPosition.add(tf.tensor4d(padding, [padLengths.length, 1, 1, keys]));
 }
 
-/**
- * Features of at most 1e13, so that no score overflows or comes near MASKED_SCORE: with a score of
- * ∞ the softmax computes ∞ − ∞, which is NaN. Scores that large select one key, limited or not.
- * NaN stays NaN, so that a broken weight shows (on wasm, tf.clipByValue makes it a number).
- */
-export function limit<T extends tf.Tensor>(x: T): T {
-  const limited = tf.customGrad((x) => ({
-    value: tf.tidy(() => tf.maximum(tf.minimum(x as tf.Tensor, 1e13), -1e13)),
-    gradFunc: (dy: tf.Tensor) => dy.clone(), // nothing to save, as there is for minimum's gradient
-  }));
-  return limited(x) as T;
-}
-
-/** The sizes of the inputs; what both tiers check. */
+/** The sizes of the inputs, for both tiers. @throws RangeError as `attention` says. */
 export function readAttentionShapes(
   where: string,
   inputs: AttentionInputs,
@@ -107,15 +95,7 @@ export function readAttentionShapes(
 ) {
   const spec = { q: 'B N H Dk', k: 'B M Hkv Dk', v: 'B M Hkv Dv' } as const;
   const shapes = readShapes(where, spec, { ...inputs });
-  checkAttention(where, shapes, options);
-  return shapes;
-}
-
-export function checkAttention(
-  where: string,
-  { B, N, M, H, Hkv }: { B: number; N: number; M: number; H: number; Hkv: number },
-  options: AttentionOptions & { queryBlockSize?: number },
-): void {
+  const { B, N, M, H, Hkv } = shapes;
   const { causal = true, windowSize, scale = 1, padLengths, queryBlockSize = 1 } = options;
   const refuse = (problem: string): never => {
     throw new RangeError(`${where}: ${problem}`);
@@ -135,6 +115,7 @@ export function checkAttention(
   checkCount(where, 'windowSize', windowSize ?? 1, 'tokens, the token itself included');
   checkCount(where, 'queryBlockSize', queryBlockSize, 'queries');
   if (padLengths) checkPadding(where, padLengths, B, M);
+  return shapes;
 }
 
 /** @throws RangeError unless there is one whole number from 0 to `columns` for each sequence. */

@@ -16,7 +16,6 @@ import {
   type AttentionOptions,
   attention,
   attentionMask,
-  limit,
   readAttentionShapes,
 } from './attention';
 import { foldHeads, unfoldHeads } from './head-layout';
@@ -25,7 +24,10 @@ import { type QueryBlock, queriesPerBlock, queryBlocks } from './query-blocks';
 /** The result does not depend on `queryBlockSize`, how many queries are computed at once. */
 export type BlockedAttentionOptions = AttentionOptions & { queryBlockSize?: number };
 
-/** As `attention`: q [B, N, H, Dk], k [B, M, Hkv, Dk], v [B, M, Hkv, Dv] → [B, N, H, Dv]. */
+/**
+ * As `attention`: q [B, N, H, Dk], k [B, M, Hkv, Dk], v [B, M, Hkv, Dv] → [B, N, H, Dv], with the
+ * same errors, and NaN where q · k overflows float32 (entries around 1e19).
+ */
 export function blockedAttention(
   inputs: AttentionInputs,
   options: BlockedAttentionOptions = {},
@@ -33,8 +35,8 @@ export function blockedAttention(
   const { B, N, Hkv, Dk } = readAttentionShapes('blockedAttention', inputs, options);
   const { scale = Dk ** -0.5 } = options;
   return tf.tidy(() => {
-    const Q = tf.tidy(() => foldHeads(limit(inputs.q.mul(scale)), Hkv)); // [B·Hkv, N·G, Dk]
-    const K = tf.tidy(() => foldHeads(limit(inputs.k), Hkv)); // [B·Hkv, M, Dk]
+    const Q = foldHeads(inputs.q.mul(scale), Hkv); // [B·Hkv, N·G, Dk]
+    const K = foldHeads(inputs.k, Hkv); // [B·Hkv, M, Dk]
     const V = foldHeads(inputs.v, Hkv); // [B·Hkv, M, Dv]
     return unfoldHeads(foldedAttention(Q, K, V, N, options), B, N); // [B, N, H, Dv]
   });
@@ -46,7 +48,7 @@ export const attentionFor = (implementation: Implementation): AttentionForm =>
 
 /**
  * N queries Q [B·Hkv, N·G, Dk], K [B·Hkv, M, Dk], V [B·Hkv, M, Dv] → [B·Hkv, N·G, Dv]. Q is
- * scaled, features are limited, options checked.
+ * scaled, options are checked.
  */
 export function foldedAttention(
   Q: tf.Tensor3D,
@@ -157,9 +159,10 @@ function queriesOf(x: tf.Tensor3D, { start, count }: QueryBlock, { G }: Plan): t
   return x.slice([0, start * G, 0], [-1, count * G, -1]);
 }
 
-/** The block's keys along `axis`, where x has all M. */
+/** The block's keys along `axis`, where x has all M; if these are all, x without a copy. */
 function keysOf(x: tf.Tensor3D, axis: 1 | 2, { firstKey, endKey }: QueryBlock): tf.Tensor3D {
   const keys = endKey - firstKey;
+  if (keys === x.shape[axis]) return x;
   return axis === 1
     ? x.slice([0, firstKey, 0], [-1, keys, -1])
     : x.slice([0, 0, firstKey], [-1, -1, keys]);
@@ -167,6 +170,7 @@ function keysOf(x: tf.Tensor3D, axis: 1 | 2, { firstKey, endKey }: QueryBlock): 
 
 /** total [B·Hkv, M, D], with x [B·Hkv, keys, D] added at the block's keys. */
 function addToKeys(total: tf.Tensor3D, x: tf.Tensor3D, block: QueryBlock): tf.Tensor3D {
+  if (x.shape[1] === total.shape[1]) return total.add(x);
   const around: [number, number] = [block.firstKey, total.shape[1] - block.endKey];
   return total.add(x.pad([[0, 0], around, [0, 0]]));
 }

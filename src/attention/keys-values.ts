@@ -54,28 +54,19 @@ export function paddedColumns(columns: number, tokens: readonly number[]): numbe
   return padLengths.some((count) => count > 0) ? padLengths : undefined;
 }
 
-/** Key/value heads, and the features of a key and of a value. */
-export type HeadSizes = { Hkv: number; Dk: number; Dv: number };
-
-/** @throws RangeError unless k and v are tokens of `batch` sequences with the sizes of `held`. */
+/** @throws RangeError unless k and v are tokens of `batch` sequences, and fit those held. */
 export function checkKeysValues(
   where: string,
   { k, v }: KeysValues,
   batch: number,
   padLengths?: PadLengths,
-  held?: HeadSizes,
+  held?: KeysValues,
 ): void {
-  const spec = { k: 'B N Hkv Dk', v: 'B N Hkv Dv' } as const;
-  const { B, N, ...sizes } = readShapes(where, spec, { k, v });
+  const spec = { k: 'B N Hkv Dk', v: 'B N Hkv Dv', heldK: 'B M Hkv Dk', heldV: 'B M Hkv Dv' };
+  const { B, N } = readShapes(where, spec, { k, v, heldK: held?.k, heldV: held?.v });
   if (B !== batch) throw new RangeError(`${where}: k holds ${B} sequences, the cache ${batch}.`);
   checkCount(where, 'the length of k', N, 'tokens');
   if (padLengths) checkPadding(where, padLengths, B, N);
-  const { Hkv, Dk, Dv } = held ?? sizes;
-  if (sizes.Hkv !== Hkv || sizes.Dk !== Dk || sizes.Dv !== Dv)
-    throw new RangeError(
-      `${where}: k is [${k.shape}] and v [${v.shape}], but the cache holds ${Hkv} heads of ` +
-        `${Dk} and ${Dv}; append more of the same.`,
-    );
 }
 
 /** @throws Error if the cache was disposed. */

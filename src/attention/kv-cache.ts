@@ -75,8 +75,7 @@ export class PlainKvCache implements KvCache {
   concatWith(added: KeysValues, padLengths?: PadLengths): KeysValues & { padLengths?: number[] } {
     checkUsable('KvCache.concatWith', this.disposed);
     const held = this.held?.tensors;
-    const sizes = held && { Hkv: held.k.shape[2], Dk: held.k.shape[3], Dv: held.v.shape[3] };
-    checkKeysValues('KvCache.append', added, this.batch, padLengths, sizes);
+    checkKeysValues('KvCache.append', added, this.batch, padLengths, held);
     const M = held?.k.shape[1] ?? 0;
     const tokens = this.lengths.map((length) => Math.min(length, M)); // held in each row
     return tf.tidy(() => {

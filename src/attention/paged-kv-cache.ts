@@ -10,15 +10,16 @@
  * merged into the open page, which copies at most 2048, every 64 steps. A full page is sealed: it
  * is never copied again. So what one token costs does not depend on how many came before.
  *
- * A page holds K as [B·Hkv, n, Dk] and V transposed, [B·Hkv, Dv, n]: in the two products of a
- * decode step, K qᵀ and Vᵀ p, the page is then the left factor, which no engine copies.
+ * A page holds V transposed: in the two products of a decode step, K qᵀ and Vᵀ p, the page is
+ * then the left factor, which no engine copies. In the tail V is as it came: it grows along its
+ * middle axis, which is cheaper than along the last.
  */
 import * as tf from '@tensorflow/tfjs';
 import type { LayerCache } from '../layers/mixer';
 import { lengthsAfter, type PadLengths } from '../layers/padding';
-import { checkCount, readShapes } from '../tensor/shapes';
+import { checkCount } from '../tensor/shapes';
 import { SharedTensors } from '../tensor/shared-tensors';
-import { attentionMask, checkAttention, limit } from './attention';
+import { attentionMask, readAttentionShapes } from './attention';
 import { foldedAttention } from './blocked-attention';
 import type { AttentionRule } from './definition';
 import { foldHeads, unfoldHeads } from './head-layout';
@@ -27,7 +28,6 @@ import {
   checkUsable,
   concatLeftPadded,
   emptyCache,
-  type HeadSizes,
   hasGap,
   type KeysValues,
   paddedColumns,
@@ -38,8 +38,8 @@ const TAIL_SIZE = 64;
 /** 0: a tail, 1: an open page, 2: full. */
 const level = (tokens: number): number => (tokens <= TAIL_SIZE ? 0 : tokens < PAGE_SIZE ? 1 : 2);
 
-/** k [B·Hkv, n, Dk], vT [B·Hkv, Dv, n]. */
-type Columns = { k: tf.Tensor3D; vT: tf.Tensor3D };
+/** k [B·Hkv, n, Dk], and v [B·Hkv, n, Dv] or vT [B·Hkv, Dv, n]. */
+type Columns = { k: tf.Tensor3D; v: tf.Tensor3D } | { k: tf.Tensor3D; vT: tf.Tensor3D };
 type Page = SharedTensors<Columns>;
 const tokensIn = ({ k }: Columns): number => k.shape[1];
 
@@ -63,7 +63,7 @@ export class PagedKvCache implements LayerCache {
   append(added: KeysValues, padLengths?: PadLengths): void {
     const where = 'KvCache.append';
     checkUsable(where, this.disposed);
-    checkKeysValues(where, added, this.batch, padLengths, this.headSizes());
+    checkKeysValues(where, added, this.batch, padLengths, this.heldShapes());
     const before = this.pages;
     const pages = [...before];
     tf.tidy(() => {
@@ -97,25 +97,18 @@ export class PagedKvCache implements LayerCache {
   attend(q: tf.Tensor4D, options: Omit<AttentionRule, 'causal'> = {}): tf.Tensor4D {
     const where = 'KvCache.attend';
     checkUsable(where, this.disposed);
-    const { B, N, H, Dk } = readShapes(where, { q: 'B N H Dk' }, { q });
-    const held = this.headSizes();
+    const held = this.heldShapes();
     if (!held) throw emptyCache(where);
-    if (B !== this.batch || Dk !== held.Dk)
-      throw new RangeError(
-        `${where}: q is [${q.shape}], but the keys are of ${this.batch} sequences with ` +
-          `${held.Dk} features; give q as many.`,
-      );
-    const M = this.pages.reduce((sum, page) => sum + tokensIn(page.tensors), 0);
-    checkAttention(where, { B, N, M, H, Hkv: held.Hkv }, options);
+    const { B, N, M, Hkv, Dk } = readAttentionShapes(where, { q, ...held }, options);
     const { scale = Dk ** -0.5, windowSize } = options;
     const padLengths = paddedColumns(M, this.lengths);
     return tf.tidy(() => {
-      const Q = foldHeads(limit(q.mul(scale)), held.Hkv); // [B·Hkv, N·G, Dk]
+      const Q = foldHeads(q.mul(scale), Hkv); // [B·Hkv, N·G, Dk]
       if (N === 1 && windowSize === undefined)
         return unfoldHeads(this.attendOne(Q, padLengths), B, N); // [B, 1, H, Dv]
-      const { k, vT } = join(this.columns());
-      const V: tf.Tensor3D = vT.transpose([0, 2, 1]); // [B·Hkv, M, Dv]
-      return unfoldHeads(foldedAttention(Q, k, V, N, { windowSize, padLengths }), B, N);
+      const all = join(this.columns());
+      const V = valuesOf(all);
+      return unfoldHeads(foldedAttention(Q, all.k, V, N, { windowSize, padLengths }), B, N);
     });
   }
 
@@ -131,26 +124,36 @@ export class PagedKvCache implements LayerCache {
       const mask = attentionMask(1, M, { padLengths }); // [B, 1, 1, M]
       scores = scores.reshape([this.batch, -1, 1, M]).add(mask); // [B, H, 1, M]
     }
-    const weights = tf.softmax(scores).reshape([BHkv, G, M]).transpose([0, 2, 1]); // [B·Hkv, M, G]
-    const pageWeights: tf.Tensor3D[] = tf.split(weights, pages.map(tokensIn), 1);
-    const mixed = pages.map(({ vT }, i) => tf.matMul(vT, pageWeights[i])); // [B·Hkv, Dv, G] each
+    const byHead = tf.softmax(scores).reshape<tf.Tensor3D>([BHkv, G, M]);
+    const weights: tf.Tensor3D = byHead.transpose([0, 2, 1]); // [B·Hkv, M, G]
+    // tf.split into a single piece has a broken gradient.
+    const pageWeights: tf.Tensor3D[] =
+      pages.length > 1 ? tf.split(weights, pages.map(tokensIn), 1) : [weights];
+    const mixed = pages.map((page, i) =>
+      'vT' in page ? tf.matMul(page.vT, pageWeights[i]) : tf.matMul(page.v, pageWeights[i], true),
+    ); // [B·Hkv, Dv, G] each
     return tf.addN(mixed).transpose([0, 2, 1]); // [B·Hkv, G, Dv]
   }
 
   private columns(): Columns[] {
     return this.pages.map(({ tensors }) => tensors);
   }
-  private headSizes(): HeadSizes | undefined {
+  /** The shapes of k [B, M, Hkv, Dk] and v [B, M, Hkv, Dv], for checks. */
+  private heldShapes(): KeysValues | undefined {
     if (this.pages.length === 0) return undefined;
-    const { k, vT } = this.pages[0].tensors;
-    return { Hkv: k.shape[0] / this.batch, Dk: k.shape[2], Dv: vT.shape[1] };
+    const page = this.pages[0].tensors;
+    const [BHkv, , Dk] = page.k.shape;
+    const Dv = 'vT' in page ? page.vT.shape[1] : page.v.shape[2];
+    const M = this.pages.reduce((sum, { tensors }) => sum + tokensIn(tensors), 0);
+    const shapes = [Dk, Dv].map((D) => ({ shape: [this.batch, M, BHkv / this.batch, D] }));
+    return { k: shapes[0], v: shapes[1] } as KeysValues;
   }
   /** k [B, M, Hkv, Dk], v [B, M, Hkv, Dv]. */
   private keysValues(): KeysValues {
-    const { k, vT } = join(this.columns());
-    const [, M] = k.shape;
-    const v: tf.Tensor3D = vT.transpose([0, 2, 1]); // [B·Hkv, M, Dv]
-    return { k: unfoldHeads(k, this.batch, M), v: unfoldHeads(v, this.batch, M) };
+    const all = join(this.columns());
+    const M = tokensIn(all);
+    const k = unfoldHeads(all.k, this.batch, M);
+    return { k, v: unfoldHeads(valuesOf(all), this.batch, M) };
   }
 
   /** Shares all pages: what a page holds never changes. */
@@ -172,27 +175,38 @@ export class PagedKvCache implements LayerCache {
   }
 }
 
-/** k [B, N, Hkv, Dk], v [B, N, Hkv, Dv] → k [B·Hkv, N, Dk], vT [B·Hkv, Dv, N]. */
+/** k [B, N, Hkv, Dk], v [B, N, Hkv, Dv] → k [B·Hkv, N, Dk], v [B·Hkv, N, Dv]. */
 function toColumns({ k, v }: KeysValues): Columns {
-  const [B, N, Hkv, Dv] = v.shape;
-  const vT: tf.Tensor3D = v.transpose([0, 2, 3, 1]).reshape([B * Hkv, Dv, N]);
-  return { k: limit(foldHeads(k, Hkv)), vT };
+  const Hkv = k.shape[2];
+  return { k: foldHeads(k, Hkv), v: foldHeads(v, Hkv) };
 }
+/** [B·Hkv, n, Dv]. */
+const valuesOf = (columns: Columns): tf.Tensor3D =>
+  'v' in columns ? columns.v : columns.vT.transpose([0, 2, 1]);
+/** [B·Hkv, Dv, n]. */
+const transposedValuesOf = (columns: Columns): tf.Tensor3D =>
+  'vT' in columns ? columns.vT : columns.v.transpose([0, 2, 1]);
 
 /** All columns in one piece; a single piece as it is. */
 function join(pieces: Columns[]): Columns {
   if (pieces.length === 1) return pieces[0];
-  const ks = pieces.map(({ k }) => k);
-  const vTs = pieces.map(({ vT }) => vT);
-  return { k: tf.concat(ks, 1), vT: tf.concat(vTs, 2) };
+  const k = tf.concat(
+    pieces.map(({ k }) => k),
+    1,
+  );
+  if (pieces.every((piece) => 'v' in piece)) return { k, v: tf.concat(pieces.map(valuesOf), 1) };
+  return { k, vT: tf.concat(pieces.map(transposedValuesOf), 2) };
 }
 
-/** Cut into full pages and a rest. */
-function intoPages({ k, vT }: Columns): Page[] {
+/** A tail, or full pages and the rest, the open page. */
+function intoPages(columns: Columns): Page[] {
+  if (level(tokensIn(columns)) === 0) return [new SharedTensors(columns)];
+  const { k } = columns;
+  const vT = transposedValuesOf(columns);
   const sizes: number[] = [];
   for (let left = k.shape[1]; left > 0; left -= PAGE_SIZE) sizes.push(Math.min(PAGE_SIZE, left));
-  if (sizes.length === 1) return [new SharedTensors({ k, vT })];
+  if (sizes.length === 1) return [new SharedTensors<Columns>({ k, vT })];
   const ks: tf.Tensor3D[] = tf.split(k, sizes, 1);
   const vTs: tf.Tensor3D[] = tf.split(vT, sizes, 2);
-  return ks.map((k, i) => new SharedTensors({ k, vT: vTs[i] }));
+  return ks.map((k, i) => new SharedTensors<Columns>({ k, vT: vTs[i] }));
 }

@@ -160,18 +160,34 @@ describe.each(makers)('the %s cache', (_, make) => {
       cache.dispose();
     });
   });
-  it('attends with keys of ±1e20 as attention does without a cache', () => {
-    tf.tidy(() => {
-      const cache = make(1);
-      const { k, v } = drawKeysValues(1, 5, Hkv, Dk);
-      const held = { k: k.mul<tf.Tensor4D>(1e20), v };
-      cache.append(held);
-      for (const N of [1, 3]) {
-        const q = normal<tf.Tensor4D>(new SeededRandom(N), [1, N, G * Hkv, Dk], 1e20);
-        expectClose(cache.attend(q), attention({ q, ...held }), tolerance);
+  it('has the gradients of attention without a cache, which training in chunks needs', () => {
+    const held = drawKeysValues(2, 70, Hkv, Dk);
+    const past = partOf(held, 0, 66);
+    const added = partOf(held, 66, 70);
+    for (const N of [1, 3]) {
+      const q = normal<tf.Tensor4D>(new SeededRandom(N), [2, N, G * Hkv, Dk]);
+      const through = (attend: (q: tf.Tensor4D, added: KeysValues) => tf.Tensor4D): tf.Tensor[] =>
+        tf.grads((q, k, v) => attend(q as tf.Tensor4D, { k, v } as KeysValues).square())([
+          q,
+          added.k,
+          added.v,
+        ]);
+      const expected = through((q, { k, v }) =>
+        attention({ q, k: tf.concat([past.k, k], 1), v: tf.concat([past.v, v], 1) }),
+      );
+      for (const atOnce of [true, false]) {
+        const cache = make(2);
+        if (!atOnce) cache.append(past);
+        const got = through((q, { k, v }) => {
+          if (!atOnce) cache.append({ k, v });
+          else cache.append({ k: tf.concat([past.k, k], 1), v: tf.concat([past.v, v], 1) });
+          return cache.attend(q);
+        });
+        for (const [i, gradient] of got.entries())
+          expectClose(gradient, expected[i], { ofLargest: 1e-5, absolute: 1e-6 }, `d${'qkv'[i]}`);
+        cache.dispose();
       }
-      cache.dispose();
-    });
+    }
   });
 });
 
@@ -356,9 +372,9 @@ describe.each(all)('the %s cache refuses', (_, make) => {
     const before = tf.memory().numTensors;
     tf.tidy(() => {
       const refused: [KeysValues, number[] | undefined, RegExp][] = [
-        [drawKeysValues(2, 3, 1, Dk), undefined, /the cache holds 2 heads of 3 and 4; append more/],
-        [drawKeysValues(2, 3, 2, 5), undefined, /the cache holds 2 heads of 3 and 4/],
-        [drawKeysValues(1, 3, 2, Dk), undefined, /k holds 1 sequences, the cache 2/],
+        [drawKeysValues(2, 3, 1, Dk), undefined, /Hkv is 1 in k, but 2 in heldK \[2,3,2,3\]/],
+        [drawKeysValues(2, 3, 2, 5), undefined, /Dk is 5 in k, but 3 in heldK/],
+        [drawKeysValues(1, 3, 2, Dk), undefined, /B is 1 in k, but 2 in heldK/],
         [{ k: held.k, v: tokensOf(held.v, 0, 2) }, undefined, /N is 3 in k, but 2 in v/],
         [partOf(held, 0, 0), undefined, /the length of k is 0; give a whole number of tokens/],
         [held, [1], /padLengths is \[1\]; give one whole number from 0 to 3/],
@@ -367,6 +383,7 @@ describe.each(all)('the %s cache refuses', (_, make) => {
       for (const [added, padLengths, message] of refused)
         expect(() => cache.append(added, padLengths)).toThrow(message);
     });
+    expect(() => make(1).append(held)).toThrow(/k holds 2 sequences, the cache 1/);
     expect([cache.length, cache.lengths]).toEqual([3, [3, 3]]);
     expect(tf.memory().numTensors).toBe(before);
     cache.dispose();
@@ -378,8 +395,8 @@ describe.each(all)('the %s cache refuses', (_, make) => {
       const queries = (...shape: [number, number, number, number]) => tf.zeros<tf.Rank.R4>(shape);
       expect(() => cache.attend(queries(2, 1, 2, Dk))).toThrow(/the cache is empty; append/);
       cache.append(drawKeysValues(2, 3, 2, Dk));
-      expect(() => cache.attend(queries(1, 1, 2, Dk))).toThrow(/q/);
-      expect(() => cache.attend(queries(2, 1, 2, 5))).toThrow(/q/);
+      expect(() => cache.attend(queries(1, 1, 2, Dk))).toThrow(/B is 1 in q, but 2 in k/);
+      expect(() => cache.attend(queries(2, 1, 2, 5))).toThrow(/Dk is 5 in q, but 3 in k/);
       expect(() => cache.attend(queries(2, 1, 3, Dk))).toThrow(/q has 3 heads, k has 2/);
       expect(() => cache.attend(queries(2, 4, 2, Dk))).toThrow(/4 queries, but only 3 keys/);
       expect(() => cache.attend(queries(2, 0, 2, Dk))).toThrow(/q holds 0 queries/);
