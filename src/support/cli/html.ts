@@ -1,8 +1,9 @@
 /**
- * npm run html: the notebooks as pages that need no kernel, no script and no network.
+ * `npm run html`: the notebooks as pages that need no kernel, no script and no network.
  *
- * nbconvert, which comes with JupyterLab, makes the HTML; before it, formulas become MathML (temml) and links are led to
- * the other pages; after it, the scripts go. The figures are the still pictures that the notebooks carry.
+ * nbconvert, which comes with JupyterLab, makes the HTML. Before it, formulas become MathML (temml)
+ * and links lead to the other pages; after it, the scripts are removed. The figures are the still
+ * pictures that the notebooks hold.
  */
 import {
   existsSync,
@@ -17,10 +18,17 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { Command } from 'commander';
-import { readNotebook, sourceOf } from '../notebook/notebook-file';
-import { prepareJupyter, root } from '../notebook/python-environment';
+import { type Notebook, readNotebook, sourceOf } from '../notebook/notebook-file';
+import { type Jupyter, prepareJupyter, root } from '../notebook/python-environment';
 import { outputOf, runQuietly } from '../notebook/run-command';
-import { readyForPage, relinkFor, type ToMathML, withoutScripts } from '../notebook/static-page';
+import { escaped } from '../notebook/show';
+import {
+  htmlName,
+  readyForPage,
+  relinkFor,
+  type ToMathML,
+  withoutScripts,
+} from '../notebook/static-page';
 
 interface Options {
   out: string;
@@ -37,49 +45,53 @@ export function mathConverter(): ToMathML {
     return (tex, displayMode) => temml.renderToString(tex, { displayMode, throwOnError: true });
   } catch {
     throw new Error(
-      'The formulas of the pages need the package temml, which is not installed. Run npm ci, then npm run html again.',
+      'The formulas of the pages need the package temml, which is not installed. ' +
+        'Run npm ci, then npm run html again.',
     );
   }
 }
 
 /** Notebooks below notebooks/, such as `exercises/04-….ipynb`, whose names begin with `prefix`. */
-export const notebooksBelow = (at: string, prefix = ''): string[] =>
-  folders.flatMap((folder) =>
-    existsSync(join(at, folder))
-      ? readdirSync(join(at, folder))
-          .filter((name) => name.endsWith('.ipynb') && name.startsWith(prefix))
-          .sort()
-          .map((name) => posix.join(folder, name))
-      : [],
-  );
+export function notebooksBelow(at: string, prefix = ''): string[] {
+  const found: string[] = [];
+  for (const folder of folders) {
+    if (!existsSync(join(at, folder))) continue;
+    for (const name of readdirSync(join(at, folder)).sort()) {
+      const isWanted = name.endsWith('.ipynb') && name.startsWith(prefix);
+      if (isWanted) found.push(posix.join(folder, name));
+    }
+  }
+  return found;
+}
 
-const escaped = (text: string): string =>
-  text.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]!);
+const STYLE =
+  'body { font: 18px/1.6 system-ui, sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em } ' +
+  'li { margin: 0.3em 0 }';
 
 /** The front page: a lesson a line, its exercises and solutions beside it. */
 export function frontPage(titles: ReadonlyMap<string, string>): string {
-  const lines = [...titles].map(([page, title]) => {
-    const beside = folders.slice(1).flatMap((folder) => {
+  const lines: string[] = [];
+  for (const [page, title] of titles) {
+    if (page.includes('/')) continue; // exercises and solutions stand beside their lesson
+    const links = [`<a href="${encodeURI(htmlName(page))}">${escaped(title)}</a>`];
+    for (const folder of folders.slice(1)) {
       const other = posix.join(folder, page);
-      return titles.has(other)
-        ? [`<a href="${encodeURI(other.replace(/ipynb$/, 'html'))}">${folder}</a>`]
-        : [];
-    });
-    const first = `<a href="${encodeURI(page.replace(/ipynb$/, 'html'))}">${escaped(title)}</a>`;
-    return page.includes('/') ? '' : `<li>${[first, ...beside].join(' · ')}</li>`;
-  });
-  const style =
-    'body { font: 18px/1.6 system-ui, sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em } li { margin: 0.3em 0 }';
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>cache-once</title>
-<style>${style}</style></head><body><h1>cache-once</h1><p>An executable textbook of YOCO, the language model that keeps one cache.</p>
+      if (titles.has(other)) links.push(`<a href="${encodeURI(htmlName(other))}">${folder}</a>`);
+    }
+    lines.push(`<li>${links.join(' · ')}</li>`);
+  }
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>cache-once</title>
+<style>${STYLE}</style></head><body><h1>cache-once</h1>
+<p>An executable textbook of YOCO, the language model that keeps one cache.</p>
 <ul style="list-style:none;padding:0">
-${lines.filter(Boolean).join('\n')}
+${lines.join('\n')}
 </ul></body></html>
 `;
 }
 
-async function main(): Promise<void> {
-  const options = new Command('html')
+function readOptions(): Options {
+  const program = new Command('html')
     .description(
       'Writes the notebooks as web pages with their outputs: no kernel, no script, no network.',
     )
@@ -87,23 +99,22 @@ async function main(): Promise<void> {
     .option('--only <prefix>', 'only notebooks whose name begins with this, for example 04')
     .option(
       '--repository <url>',
-      'address of the repository’s files, for links to code; default: the files on this machine',
-    )
-    .parse()
-    .opts<Options>();
+      'address of the repository’s files, for links to code (default: those on this machine)',
+    );
+  return program.parse().opts<Options>();
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
   const toMathML = mathConverter();
   const home = join(root, 'notebooks');
+  const all = notebooksBelow(home);
   const pages = notebooksBelow(home, options.only);
-  if (pages.length === 0)
-    throw new RangeError(
-      `No notebook begins with ${options.only}; there are ${notebooksBelow(home).join(', ')}.`,
-    );
+  if (pages.length === 0) {
+    throw new RangeError(`No notebook begins with ${options.only}; there are ${all.join(', ')}.`);
+  }
   const jupyter = await prepareJupyter((line) => console.log(line));
-  if (!outputOf(jupyter.program, ['nbconvert', '--version']))
-    throw new Error(
-      `nbconvert makes the pages, and the JupyterLab of ${jupyter.whose} has none. ` +
-        'It belongs to every JupyterLab: delete .venv/ and run npm start to set it up again, or pip install nbconvert.',
-    );
+  checkConverter(jupyter);
 
   const out = resolve(options.out);
   const repository = options.repository ?? relative(out, root).split(sep).join('/');
@@ -112,61 +123,68 @@ async function main(): Promise<void> {
   try {
     for (const page of pages) {
       const notebook = readNotebook(join(home, page));
-      titles.set(
-        page,
-        notebook.cells
-          .map(sourceOf)
-          .join('\n')
-          .match(/^# (.+)$/m)?.[1] ?? page,
-      );
-      mkdirSync(join(draft, dirname(page)), { recursive: true });
+      titles.set(page, titleOf(notebook) ?? page);
+      const relink = relinkFor(page, new Set(all), repository);
+      let ready: Notebook;
       try {
-        writeFileSync(
-          join(draft, page),
-          JSON.stringify(
-            readyForPage(
-              notebook,
-              toMathML,
-              relinkFor(page, new Set(notebooksBelow(home)), repository),
-            ),
-          ),
-        );
+        ready = readyForPage(notebook, toMathML, relink);
       } catch (error) {
         throw new Error(`notebooks/${page}: ${(error as Error).message}`);
       }
+      mkdirSync(join(draft, dirname(page)), { recursive: true });
+      writeFileSync(join(draft, page), JSON.stringify(ready));
     }
     for (const folder of folders) {
       const here = pages.filter((page) => posix.dirname(page) === folder);
-      if (here.length === 0) continue;
-      const target = join(out, folder);
-      mkdirSync(target, { recursive: true });
-      const args = [
-        'nbconvert',
-        '--to',
-        'html',
-        '--output-dir',
-        target,
-        ...here.map((page) => join(draft, page)),
-      ];
-      const { code, lines } = await runQuietly(jupyter.program, args, () => undefined);
-      if (code !== 0) throw new Error(`nbconvert failed:\n${lines.slice(-5).join('\n')}`);
-      for (const page of here) {
-        const file = join(out, page.replace(/ipynb$/, 'html'));
-        writeFileSync(file, withoutScripts(readFileSync(file, 'utf8')));
-      }
-      console.log(`✓ ${here.length} pages in ${relative(process.cwd(), target) || '.'}`);
+      if (here.length > 0) await convert(jupyter, here, draft, join(out, folder));
     }
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }
   if (!options.only) writeFileSync(join(out, 'index.html'), frontPage(titles));
-  console.log(
-    `\nOpen ${join(out, options.only ? pages[0].replace(/ipynb$/, 'html') : 'index.html')}`,
+  console.log(`\nOpen ${join(out, options.only ? htmlName(pages[0]) : 'index.html')}`);
+}
+
+/** The first heading of a notebook. */
+function titleOf({ cells }: Notebook): string | undefined {
+  const text = cells.map(sourceOf).join('\n');
+  return text.match(/^# (.+)$/m)?.[1];
+}
+
+function checkConverter({ tools, whose }: Jupyter): void {
+  const [program, ...args] = tools.nbconvert;
+  if (outputOf(program, [...args, '--version'])) return;
+  throw new Error(
+    `nbconvert makes the pages, and the JupyterLab of ${whose} has none. It belongs to every ` +
+      'JupyterLab: delete .venv/ and run npm start to set it up again, or pip install nbconvert.',
   );
 }
 
-if (require.main === module)
+/** Converts the notebooks of one folder into pages without scripts. */
+async function convert(
+  { tools }: Jupyter,
+  notebooks: string[],
+  draft: string,
+  target: string,
+): Promise<void> {
+  const place = relative(process.cwd(), target) || '.';
+  console.log(`… ${notebooks.length} pages for ${place}, about a second each`);
+  mkdirSync(target, { recursive: true });
+  const [program, ...args] = tools.nbconvert;
+  const drafts = notebooks.map((page) => join(draft, page));
+  const nbconvert = [...args, '--to', 'html', '--output-dir', target, ...drafts];
+  const { code, lines } = await runQuietly(program, nbconvert);
+  if (code !== 0) throw new Error(`nbconvert failed:\n${lines.slice(-5).join('\n')}`);
+  for (const page of notebooks) {
+    const file = join(target, htmlName(posix.basename(page)));
+    writeFileSync(file, withoutScripts(readFileSync(file, 'utf8')));
+  }
+  console.log(`✓ ${notebooks.length} pages in ${place}`);
+}
+
+if (require.main === module) {
   main().catch((error: Error) => {
     console.error(error.message);
     process.exitCode = 1;
   });
+}

@@ -1,5 +1,6 @@
-/** Runs a program and hands its output on, or collects it. */
+/** Runs other programs. */
 import { spawn, spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline';
 
 /** What a program printed, or `undefined` if it could not be started or failed. */
 export function outputOf(program: string, args: string[]): string | undefined {
@@ -10,7 +11,10 @@ export function outputOf(program: string, args: string[]): string | undefined {
   return status === 0 ? `${stdout}${stderr}`.trim() : undefined;
 }
 
-/** Runs in the foreground; resolves with the exit code. @throws Error if the program cannot be started. */
+/**
+ * Runs in the foreground; resolves with the exit code.
+ * @throws Error if the program cannot be started.
+ */
 export function runInForeground(
   program: string,
   args: string[],
@@ -18,7 +22,7 @@ export function runInForeground(
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: 'inherit', env });
-    // Ctrl-C goes to both of us; the child decides what it means.
+    // Ctrl-C reaches both processes; the child decides what it means.
     const ignore = (): void => undefined;
     process.on('SIGINT', ignore);
     child.on('error', reject);
@@ -35,24 +39,27 @@ export function runNpm(args: string[]): Promise<number> {
   return npm ? runInForeground(process.execPath, [npm, ...args]) : runInForeground('npm', args);
 }
 
-/** Runs quietly and calls `onLine` for each line, for a progress display. Resolves with the exit code and all lines. */
+/**
+ * Runs without printing anything; `onLine` is called for each line that the program prints.
+ * Resolves with the exit code and all lines.
+ * @throws Error if the program cannot be started.
+ */
 export function runQuietly(
   program: string,
   args: string[],
-  onLine: (line: string) => void,
+  onLine: (line: string) => void = () => undefined,
 ): Promise<{ code: number; lines: string[] }> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const lines: string[] = [];
-    const take = (chunk: Buffer): void => {
-      for (const line of chunk.toString().split('\n').filter(Boolean)) {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        if (line === '') return;
         lines.push(line);
         onLine(line);
-      }
-    };
-    child.stdout.on('data', take);
-    child.stderr.on('data', take);
+      });
+    }
     child.on('error', reject);
-    child.on('exit', (code) => resolve({ code: code ?? 1, lines }));
+    child.on('close', (code) => resolve({ code: code ?? 1, lines }));
   });
 }

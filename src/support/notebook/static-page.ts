@@ -1,29 +1,33 @@
 /**
- * What a notebook needs before it can stand alone as a page: formulas that no script draws, links that lead somewhere from
- * the page's own place, a text beside every picture; and, once it is HTML, no script at all.
+ * What a notebook needs before it can stand alone as a page: formulas that no script draws, links
+ * that are right from the page's own place, a text beside every picture; and, once it is HTML, no
+ * script at all.
  *
- * A formula becomes MathML, which browsers draw themselves: such a page reads the same without a network, in ten years, and
- * to a screen reader. The converter is handed in, so that what is done to the text can be tested without it.
+ * A formula becomes MathML, which browsers draw themselves: such a page reads the same without a
+ * network, in ten years, and to a screen reader. The converter is a parameter, so that what is done
+ * to the text can be tested without it.
  */
 import { posix } from 'node:path';
-import { type Notebook, sourceOf, textOf } from './notebook-file';
+import { type Cell, type Notebook, sourceOf, textOf } from './notebook-file';
 
 /** TeX → `<math>…</math>`. @throws Error if the TeX is wrong. */
 export type ToMathML = (tex: string, display: boolean) => string;
-/** Where a relative link of the notebook leads on the page; absent: nowhere else. */
+/** A relative link of the notebook → the link on the page. */
 export type Relink = (target: string) => string;
 
+/** Code of Markdown, in fences or between backticks. */
 const CODE = /(```[\s\S]*?```|`[^`\n]*`)/;
 const FORMULA =
   /\$\$([\s\S]+?)\$\$|(?<![\\$\w])\$(?![\s$])((?:[^$\n]|\n(?!\n))*?[^\s\\$])\$(?![\d$])/g;
-/** Markdown must not see emphasis, table cells or links inside a formula. */
-const hideFromMarkdown = (math: string): string =>
-  math.replace(
-    />([^<]+)</g,
-    (_, text: string) => `>${text.replace(/[*_|`[\]\\~]/g, (c) => `&#${c.charCodeAt(0)};`)}<`,
-  );
+const RELATIVE_LINK = /\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)/g;
 
-/** Every formula outside code, as MathML. @throws Error naming the formula that the converter refuses. */
+/** Changes a text, but not the code in it. */
+function outsideCode(markdown: string, change: (text: string) => string): string {
+  const parts = markdown.split(CODE); // text, code, text, code, …
+  return parts.map((part, i) => (i % 2 === 0 ? change(part) : part)).join('');
+}
+
+/** Every formula outside code, as MathML. @throws Error naming the formula that is wrong. */
 export function withMathML(markdown: string, toMathML: ToMathML): string {
   const convert = (tex: string, display: boolean): string => {
     try {
@@ -32,44 +36,44 @@ export function withMathML(markdown: string, toMathML: ToMathML): string {
       throw new Error(`the formula ${tex.trim()} cannot be drawn: ${(error as Error).message}`);
     }
   };
-  return markdown
-    .split(CODE)
-    .map((part, i) =>
-      i % 2 === 1
-        ? part
-        : part.replace(FORMULA, (_, shown?: string, inline?: string) =>
-            convert(shown ?? inline!, shown !== undefined),
-          ),
-    )
-    .join('');
+  return outsideCode(markdown, (text) =>
+    text.replace(FORMULA, (_, display?: string, inline?: string) =>
+      display === undefined ? convert(inline ?? '', false) : convert(display, true),
+    ),
+  );
 }
 
-/** Relative links outside code, led elsewhere. */
-export function withLinks(markdown: string, relink: Relink): string {
-  const link = /\]\((?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?\)/g;
-  return markdown
-    .split(CODE)
-    .map((part, i) =>
-      i % 2 === 1
-        ? part
-        : part.replace(link, (_, target: string, anchor = '') => `](${relink(target)}${anchor})`),
-    )
-    .join('');
+/** Markdown must not see emphasis, table cells or links inside a formula. */
+function hideFromMarkdown(math: string): string {
+  const hidden = (text: string): string =>
+    text.replace(/[*_|`[\]\\~]/g, (character) => `&#${character.charCodeAt(0)};`);
+  return math.replace(/>([^<]+)</g, (_, text: string) => `>${hidden(text)}<`);
 }
 
-/** The notebook in the form that is handed to nbconvert. */
+/** Relative links outside code, changed. */
+export const withLinks = (markdown: string, relink: Relink): string =>
+  outsideCode(markdown, (text) =>
+    text.replace(
+      RELATIVE_LINK,
+      (_, target: string, anchor = '') => `](${relink(target)}${anchor})`,
+    ),
+  );
+
+/** The notebook in the form that nbconvert gets. */
 export function readyForPage(notebook: Notebook, toMathML: ToMathML, relink: Relink): Notebook {
-  const cells = notebook.cells.map((cell) => {
-    if (cell.cell_type === 'markdown')
+  const readyCell = (cell: Cell): Cell => {
+    if (cell.cell_type === 'markdown') {
       return { ...cell, source: withLinks(withMathML(sourceOf(cell), toMathML), relink) };
-    const outputs = cell.outputs?.map((output) =>
-      output.data?.['image/jpeg']
-        ? { ...output, metadata: { ...output.metadata, 'image/jpeg': { alt: textOf(output) } } }
-        : output,
-    );
-    return outputs ? { ...cell, outputs } : cell;
-  });
-  return { ...notebook, cells };
+    }
+    return cell.outputs ? { ...cell, outputs: cell.outputs.map(withAltText) } : cell;
+  };
+  return { ...notebook, cells: notebook.cells.map(readyCell) };
+}
+
+function withAltText<T extends NonNullable<Cell['outputs']>[number]>(output: T): T {
+  if (!output.data?.['image/jpeg']) return output;
+  const alt = { 'image/jpeg': { alt: textOf(output) } };
+  return { ...output, metadata: { ...output.metadata, ...alt } };
 }
 
 /** Formulas in a font for formulas where there is one, and nothing wider than the page. */
@@ -79,23 +83,28 @@ math.tml-display { display: block; margin: 0.8em 0; overflow-x: auto; }
 img { max-width: 100%; height: auto; }
 </style>`;
 
-/** nbconvert's page without its scripts: pictures are pictures and formulas are MathML, so that none is needed. */
+/** nbconvert's page without its scripts: neither pictures nor MathML need one. */
 export const withoutScripts = (html: string): string =>
   html.replace(/<script\b[\s\S]*?<\/script>/g, '').replace('</head>', `${STYLE}\n</head>`);
 
 /**
- * How pages link to one another and to the repository. `page` and `pages` are paths below notebooks/, such as
- * `exercises/04-retention-in-three-forms.ipynb`; `repository` is a folder or an address, as seen from the front page.
+ * How pages link to one another and to the repository. `page` and `pages` are paths below
+ * notebooks/, such as `exercises/04-retention-in-three-forms.ipynb`; `repository` is a folder or an
+ * address, as seen from the front page.
  */
 export function relinkFor(page: string, pages: ReadonlySet<string>, repository: string): Relink {
   const here = posix.dirname(page);
   return (target) => {
     const meant = posix.normalize(posix.join(here, decodeURIComponent(target)));
-    if (pages.has(meant))
-      return encodeURI(posix.relative(here, meant).replace(/\.ipynb$/, '.html'));
+    if (pages.has(meant)) return encodeURI(htmlName(posix.relative(here, meant)));
     const inRepository = posix.normalize(posix.join('notebooks', meant));
-    if (/^[a-z]+:/.test(repository))
+    if (/^[a-z]+:/.test(repository)) {
       return `${repository.replace(/\/$/, '')}/${encodeURI(inRepository)}`;
-    return encodeURI(posix.join(posix.relative(here, '.') || '.', repository, inRepository));
+    }
+    const front = posix.relative(here, '.') || '.';
+    return encodeURI(posix.join(front, repository, inRepository));
   };
 }
+
+/** The page of a notebook: `04-a.html` of `04-a.ipynb`. */
+export const htmlName = (notebook: string): string => notebook.replace(/\.ipynb$/, '.html');

@@ -1,13 +1,15 @@
 /**
- * Still pictures for places without scripts: a code host shows a notebook's JPEG where JupyterLab draws the live figure.
+ * Still pictures for places without scripts: a code host shows a notebook's JPEG where JupyterLab
+ * draws the live figure.
  *
- * Why not PNG or SVG: where an output holds a PNG, JupyterLab's Plotly renderer shows that and keeps the live figure asleep
- * until the cell runs again; and code hosts strip or break SVG. A JPEG is drawn everywhere and wakes nobody.
+ * Why not PNG or SVG: where an output holds a PNG, JupyterLab's Plotly renderer shows that, and the
+ * live figure only after the cell has run again; and code hosts strip or break SVG. A JPEG is drawn
+ * everywhere and replaces nothing.
  *
- * A headless browser draws each Plotly figure once and hands the picture back in the page's text. Only whoever saves
- * notebooks needs a browser; without one they are saved without pictures, and we say so.
+ * A headless browser draws each Plotly figure once and returns the picture in the page's text. Only
+ * whoever saves notebooks needs a browser; without one they are saved without pictures, and the
+ * walkthrough says so.
  */
-
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,64 +20,64 @@ import { outputOf } from './run-command';
 
 const PLOTLY = 'application/vnd.plotly.v1+json';
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--allow-file-access-from-files',
+  '--virtual-time-budget=20000', // ms that a page may take
+  '--dump-dom',
+];
 
-/** Adds `image/jpeg` to every figure among the outputs. Returns what the reader should know, if anything. */
-export async function addPictures(outputs: Output[]): Promise<string | undefined> {
-  const figures = outputs.filter(({ data }) => data?.[PLOTLY]);
+/** Adds `image/jpeg` to every figure among the outputs. Returns what to tell, if anything. */
+export function addPictures(outputs: Output[]): string | undefined {
+  const figures = outputs.flatMap(({ data }) => (data?.[PLOTLY] ? [data] : []));
   if (figures.length === 0) return undefined;
   const browser = [process.env.CACHE_ONCE_CHROMIUM, ...BROWSERS].find(
     (name) => name && outputOf(name, ['--version']),
   );
-  if (!browser)
-    return `${figures.length} figures saved without still pictures: no Chromium on the PATH (set CACHE_ONCE_CHROMIUM).`;
+  const saved = 'figures are saved without still pictures';
+  if (!browser) {
+    return `${figures.length} ${saved}: no Chromium on the PATH (set CACHE_ONCE_CHROMIUM).`;
+  }
+  const pictures = drawAll(
+    browser,
+    figures.map((data) => data[PLOTLY]),
+  );
+  if (pictures.length !== figures.length) {
+    return `The browser drew ${pictures.length} of ${figures.length} figures; the ${saved}.`;
+  }
+  for (const [i, data] of figures.entries()) data['image/jpeg'] = pictures[i];
+  return undefined;
+}
+
+/** The JPEG of each figure in base64; fewer if the browser failed. */
+function drawAll(browser: string, figures: unknown[]): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'cache-once-pictures-'));
   try {
     const page = join(folder, 'page.html');
-    writeFileSync(page, pageOf(figures.map(({ data }) => data![PLOTLY])));
-    const flags = [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ];
-    const { stdout } = spawnSync(
-      browser,
-      [
-        ...flags,
-        `--user-data-dir=${folder}`,
-        '--allow-file-access-from-files',
-        '--virtual-time-budget=20000',
-        '--dump-dom',
-        `file://${page}`,
-      ],
-      {
-        encoding: 'utf8',
-        maxBuffer: 2 ** 28,
-        timeout: 120_000,
-      },
-    );
-    const pictures = [
-      ...(stdout ?? '').matchAll(/<pre>data:image\/jpeg;base64,([^<]+)<\/pre>/g),
-    ].map((match) => match[1]);
-    if (pictures.length !== figures.length)
-      return `the browser drew ${pictures.length} of ${figures.length} figures; they are saved without still pictures.`;
-    figures.forEach(({ data }, i) => {
-      data!['image/jpeg'] = pictures[i];
-    });
-    return undefined;
+    writeFileSync(page, pageOf(figures));
+    const args = [...FLAGS, `--user-data-dir=${folder}`, `file://${page}`];
+    const options = { encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 120_000 } as const;
+    const { stdout } = spawnSync(browser, args, options);
+    const found = (stdout ?? '').matchAll(/<pre>data:image\/jpeg;base64,([^<]+)<\/pre>/g);
+    return [...found].map((match) => match[1]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 function pageOf(figures: unknown[]): string {
-  const plotly = createRequire(__filename).resolve('plotly.js-dist-min/plotly.min.js');
+  const plotly = createRequire(__filename).resolve('plotly.js-dist/plotly.js');
+  const json = JSON.stringify(figures).replace(/</g, '\\u003c'); // no </script> inside
   return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body><script>
 (async () => {
-  for (const { data, layout } of ${JSON.stringify(figures).replace(/</g, '\\u003c')}) {
-    const picture = await Plotly.toImage({ data, layout }, { format: 'jpeg', width: 760, height: layout.height ?? 420, scale: 1.5 });
+  for (const { data, layout } of ${json}) {
+    const size = { width: 760, height: layout.height ?? 420, scale: 1.5 };
+    const picture = await Plotly.toImage({ data, layout }, { format: 'jpeg', ...size });
     const pre = document.createElement('pre');
     pre.textContent = picture;
     document.body.append(pre);

@@ -1,4 +1,4 @@
-/** npm start's set-up with Pythons of every kind: fakes on a PATH of our own, so that nothing here installs anything. */
+/** The set-up of npm start with Pythons of every kind: fakes on a PATH of our own install nothing. */
 import {
   chmodSync,
   existsSync,
@@ -16,13 +16,15 @@ import {
   findPython,
   kernelSpec,
   prepareJupyter,
+  projectPython,
   root,
 } from '../../../src/support/notebook/python-environment';
+import { outputOf } from '../../../src/support/notebook/run-command';
 
 let folder: string;
 const path = process.env.PATH;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'cache once ')); // a blank in the path, as on many a desktop
+  folder = mkdtempSync(join(tmpdir(), 'cache on$ce ')); // with a blank and a dollar sign
   mkdirSync(join(folder, 'bin'));
   mkdirSync(join(folder, 'repository', 'notebooks'), { recursive: true });
   writeFileSync(join(folder, 'repository', 'notebooks', 'requirements.txt'), 'jupyterlab==4.6.6\n');
@@ -38,13 +40,18 @@ function program(name: string, script: string): void {
   chmodSync(join(folder, 'bin', name), 0o755);
 }
 /** A Python that logs what it is asked, makes an environment by hand, and has the pip that is given. */
-function python(pip = 'echo "Collecting jupyterlab"'): void {
+function python(pip = 'echo "Successfully installed jupyterlab-4"', making = ''): void {
   program(
     'python3',
-    `echo "$@" >> "${folder}/log"
+    `echo "$@" >> '${folder}/log'
 case "$*" in
   --version) echo "Python 3.12.1";;
-  "-m venv "*) mkdir -p "$3/bin"; printf '#!/bin/sh\\n${pip}\\n' > "$3/bin/python"; chmod +x "$3/bin/python"; cp "$3/bin/python" "$3/bin/jupyter";;
+  "-m venv "*)
+    ${making}
+    mkdir -p "$3/bin"
+    printf '#!/bin/sh\\n${pip}\\n' > "$3/bin/python"
+    chmod +x "$3/bin/python"
+    echo "VIRTUAL_ENV='$3'" > "$3/bin/activate";;
 esac`,
   );
 }
@@ -53,10 +60,15 @@ const log = (): string[] =>
     ? readFileSync(join(folder, 'log'), 'utf8').trim().split('\n')
     : [];
 const said: string[] = [];
-const prepare = (at = join(folder, 'repository')) => {
+const prepare = (
+  at = join(folder, 'repository'),
+  say = (line: string): void => void said.push(line),
+) => {
   said.length = 0;
-  return prepareJupyter((line) => said.push(line), at);
+  return prepareJupyter(say, at);
 };
+const timesMade = () => log().filter((line) => line.startsWith('-m venv')).length;
+const kernelIn = (jupyterRoot: string) => join(jupyterRoot, 'kernels', 'tslab', 'kernel.json');
 
 // The fakes are shell scripts; Windows has none.
 describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
@@ -75,7 +87,7 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
       found: ['python3 is Python 3.8.10', 'python is Python 2.7.18'],
     });
   });
-  it('takes the second name if the first is too old', () => {
+  it('the second name is taken if the first is too old', () => {
     program('python3', 'echo "Python 3.8.10"');
     program('python', 'echo "Python 3.10.0"');
     expect(findPython().command).toEqual(['python']);
@@ -101,37 +113,85 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
     python();
     const first = await prepare();
     expect(said.join()).toMatch(/First time here.*1 packages installed/);
-    expect(existsSync(join(first.kernelRoot, 'kernels', 'tslab', 'kernel.json'))).toBe(true);
+    expect(existsSync(kernelIn(join(folder, 'repository', '.venv', 'share', 'jupyter')))).toBe(
+      true,
+    );
     const asked = log().length;
     expect(await prepare()).toEqual(first);
     expect([log().length, said]).toEqual([asked, []]);
   });
-  it('set-up that was interrupted, requirements that changed, a folder that was moved: made again', async () => {
+  it('the tools are started through Python, since scripts fail where the path holds a $', async () => {
+    python('echo "asked for $*"');
+    const { tools } = await prepare();
+    const interpreter = projectPython(join(folder, 'repository'));
+    expect(tools.lab).toEqual([interpreter, '-m', 'jupyterlab']);
+    expect(outputOf(interpreter, ['-m', 'jupyterlab'])).toBe('asked for -m jupyterlab');
+  });
+  it('the scripts of the environment hold the path where it ends up', async () => {
+    python();
+    await prepare();
+    const venv = join(folder, 'repository', '.venv');
+    expect(readFileSync(join(venv, 'bin', 'activate'), 'utf8')).toBe(`VIRTUAL_ENV='${venv}'\n`);
+  });
+  it('two at once: one makes it, the other waits, both have it', { timeout: 30_000 }, async () => {
+    python('/bin/sleep 1', 'sleep 1');
+    const [one, two] = await Promise.all([prepare(), prepare()]);
+    expect(one).toEqual(two);
+    expect(timesMade()).toBe(1);
+    expect(said.join()).toMatch(/Another npm start sets up \.venv\/ .*waiting, 0 s/);
+  });
+  it('is never silent for more than 5 seconds', { timeout: 60_000 }, async () => {
+    python('echo "Downloading jupyterlab"; /bin/sleep 6', 'sleep 6');
+    const times = [performance.now()];
+    const lines: string[] = [];
+    await prepare(undefined, (line) => {
+      lines.push(line);
+      times.push(performance.now());
+    });
+    times.push(performance.now());
+    const pauses = times.slice(1).map((time, i) => time - times[i]);
+    expect(Math.max(...pauses)).toBeLessThan(5000);
+    expect(lines.join('\n')).toMatch(/ 3 s: Downloading jupyterlab/);
+  });
+  it('the question about news is off, in our environment and in one of this machine', async () => {
+    python();
+    const { env } = await prepare();
+    const settings = join(folder, 'repository', '.cache', 'jupyter');
+    expect(env.JUPYTER_CONFIG_PATH?.split(':')[0]).toBe(settings);
+    const config = readFileSync(join(settings, 'labconfig', 'page_config.json'), 'utf8');
+    expect(JSON.parse(config)).toEqual({
+      disabledExtensions: { '@jupyterlab/apputils-extension:announcements': true },
+    });
+  });
+  it('made again: interrupted before, other requirements, a folder that was moved', async () => {
     python();
     const repository = join(folder, 'repository');
-    const made = () => log().filter((line) => line.startsWith('-m venv')).length;
     mkdirSync(join(repository, '.venv', 'bin'), { recursive: true });
-    writeFileSync(join(repository, '.venv', 'bin', 'jupyter'), ''); // half an environment
+    writeFileSync(join(repository, '.venv', 'bin', 'python'), ''); // half an environment
     await prepare();
-    expect(made()).toBe(1);
+    expect(timesMade()).toBe(1);
     writeFileSync(join(repository, 'notebooks', 'requirements.txt'), 'jupyterlab==4.7.0\n');
     await prepare();
-    expect(made()).toBe(2);
+    expect(timesMade()).toBe(2);
     renameSync(repository, join(folder, 'moved'));
     await prepare(join(folder, 'moved'));
-    expect(made()).toBe(3);
+    expect(timesMade()).toBe(3);
   });
-  it('where none can be made, a JupyterLab 4 of this machine is used, and told why', async () => {
+  it('where a new one cannot be made, the old one stays and is used', async () => {
+    python('echo 4.6.6');
+    await prepare();
+    const requirements = join(folder, 'repository', 'notebooks', 'requirements.txt');
+    writeFileSync(requirements, 'jupyterlab==4.7.0\n');
+    python('echo "ERROR: no network" >&2; exit 1');
+    expect(await prepare()).toMatchObject({ whose: 'this project' });
+    expect(said.join()).toMatch(/ERROR: no network.*Using the JupyterLab 4\.6\.6 of this project/s);
+  });
+  it('where none can be made, a JupyterLab 4 of this machine is used, with the reason', async () => {
     program('jupyter', 'echo 4.2.5');
-    expect(await prepare()).toMatchObject({ program: 'jupyter', whose: 'this machine' });
-    expect(said.join()).toMatch(
-      /needs Python 3\.9.*Using the JupyterLab 4\.2\.5 that is installed/s,
-    );
-    expect(
-      existsSync(
-        join(folder, 'repository', '.cache', 'jupyter', 'kernels', 'tslab', 'kernel.json'),
-      ),
-    ).toBe(true);
+    const { whose, tools } = await prepare();
+    expect([whose, tools.lab]).toEqual(['this machine', ['jupyter', 'lab']]);
+    expect(said.join()).toMatch(/needs Python 3\.9.*Using the JupyterLab 4\.2\.5 of this machine/s);
+    expect(existsSync(kernelIn(join(folder, 'repository', '.cache', 'jupyter')))).toBe(true);
   });
   it('… but not a JupyterLab 3', async () => {
     program('jupyter', 'echo 3.6.1');
@@ -141,7 +201,7 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
 
 describe('the kernel spec', () => {
   it('starts our kernel with this Node, by absolute paths, wherever the notebook lies', () => {
-    const { argv } = kernelSpec() as { argv: string[] };
+    const { argv } = kernelSpec();
     expect(argv).toEqual([
       process.execPath,
       join(root, 'src', 'support', 'notebook', 'kernel.cjs'),
