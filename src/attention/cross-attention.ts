@@ -10,6 +10,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { rotaryFor } from '../layers/fast-rotary';
+import { mergeHeads, splitHeads } from '../layers/heads';
 import { Linear } from '../layers/linear';
 import type { Implementation, Mixer } from '../layers/mixer';
 import { firstPositions } from '../layers/padding';
@@ -17,7 +18,6 @@ import type { ParameterScope } from '../layers/parameters';
 import { RMSNorm } from '../layers/rms-norm';
 import { type RotaryOptions, YOCO_ROTARY } from '../layers/rotary';
 import { attentionFor } from './blocked-attention';
-import { mergeHeads, splitHeads } from './head-layout';
 import type { KeysValues } from './keys-values';
 import type { KvCache } from './kv-cache';
 

@@ -5,17 +5,6 @@
  */
 import type * as tf from '@tensorflow/tfjs';
 
-/** [B, N, H·D] → [B, N, H, D]. */
-export function splitHeads(x: tf.Tensor3D, heads: number): tf.Tensor4D {
-  const [B, N, width] = x.shape;
-  return x.reshape([B, N, heads, width / heads]);
-}
-/** [B, N, H, D] → [B, N, H·D]. */
-export function mergeHeads(x: tf.Tensor4D): tf.Tensor3D {
-  const [B, N, H, D] = x.shape;
-  return x.reshape([B, N, H * D]);
-}
-
 /** [B, N, H, D] → [B·Hkv, N·G, D]: query head h belongs to key/value head ⌊h / G⌋. */
 export function foldHeads(x: tf.Tensor4D, Hkv: number): tf.Tensor3D {
   const [B, N, H, D] = x.shape;

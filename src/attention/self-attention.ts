@@ -10,6 +10,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { rotaryFor } from '../layers/fast-rotary';
+import { mergeHeads, splitHeads } from '../layers/heads';
 import { Linear } from '../layers/linear';
 import type { Implementation, TokenMixer } from '../layers/mixer';
 import { firstPositions, type PadLengths } from '../layers/padding';
@@ -17,7 +18,6 @@ import type { ParameterScope } from '../layers/parameters';
 import { BASELINE_ROTARY, type RotaryOptions } from '../layers/rotary';
 import { checkCount } from '../tensor/shapes';
 import { attentionFor } from './blocked-attention';
-import { mergeHeads, splitHeads } from './head-layout';
 import type { KeysValues } from './keys-values';
 import { type KvCache, newKvCache } from './kv-cache';
 import { RollingKvCache } from './rolling-kv-cache';

@@ -93,7 +93,7 @@ export class ParameterStore {
   }
 }
 
-/** A place in the tree of names, and the dice for the weights below it. */
+/** A place in the tree of names, and the random numbers for the weights below it. */
 export class ParameterScope {
   constructor(
     readonly store: ParameterStore,
@@ -107,30 +107,22 @@ export class ParameterScope {
   /** [fanIn, fanOut] in memory: x · W without a transpose. */
   matrix(name: string, fanIn: number, fanOut: number, init: Initializer): tf.Variable<tf.Rank.R2> {
     const values = init(this.random, fanIn * fanOut, fanIn, fanOut);
-    return this.store.add(
-      this.nameOf(name),
-      'matrix',
-      [fanIn, fanOut],
-      values,
-    ) as tf.Variable<tf.Rank.R2>;
+    return this.add(name, 'matrix', [fanIn, fanOut], values);
   }
   /** [rows, width]: one row per entry, as an embedding has. */
   table(name: string, rows: number, width: number, init: Initializer): tf.Variable<tf.Rank.R2> {
-    const values = init(this.random, rows * width, width, rows);
-    return this.store.add(
-      this.nameOf(name),
-      'table',
-      [rows, width],
-      values,
-    ) as tf.Variable<tf.Rank.R2>;
+    return this.add(name, 'table', [rows, width], init(this.random, rows * width, width, rows));
   }
   vector(name: string, size: number, init: Initializer): tf.Variable<tf.Rank.R1> {
-    return this.store.add(
-      this.nameOf(name),
-      'vector',
-      [size],
-      init(this.random, size, size, size),
-    ) as tf.Variable<tf.Rank.R1>;
+    return this.add(name, 'vector', [size], init(this.random, size, size, size));
+  }
+  private add<R extends tf.Rank>(
+    name: string,
+    kind: ParameterKind,
+    shape: number[],
+    values: Float32Array,
+  ): tf.Variable<R> {
+    return this.store.add(this.nameOf(name), kind, shape, values) as tf.Variable<R>;
   }
   private nameOf(name: string): string {
     return this.path ? `${this.path}.${name}` : name;

@@ -17,6 +17,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { rotaryFor } from '../layers/fast-rotary';
+import { mergeHeads, splitHeads } from '../layers/heads';
 import { Linear } from '../layers/linear';
 import type { Implementation, TokenMixer } from '../layers/mixer';
 import { firstPositions, type PadLengths } from '../layers/padding';
@@ -146,7 +147,8 @@ export class GatedRetention implements TokenMixer<RetentionState> {
       const result = this.retain(inputs, cache);
 
       const retention = result.output; // [B, H, N, Dv]
-      const normed = joinHeads(rmsNorm(retention, this.options.normEps)); // [B, N, H · Dv]
+      const perHead = rmsNorm(retention, this.options.normEps); // [B, H, N, Dv]
+      const normed = mergeHeads(swapHeadsAndTime(perHead)); // [B, N, H · Dv]
       const outputGate = this.g.forward(x); // [B, N, H · Dv]
       const gated = swiglu(outputGate, normed); // [B, N, H · Dv]
       const out = this.out.forward(gated); // [B, N, dim]
@@ -171,16 +173,8 @@ export class GatedRetention implements TokenMixer<RetentionState> {
   }
 }
 
-/** [B, N, H · D] → [B, N, H, D]: head h owns features h · D … (h + 1) · D − 1. */
-const splitHeads = (x: tf.Tensor3D, heads: number): tf.Tensor4D =>
-  x.reshape([x.shape[0], x.shape[1], heads, x.shape[2] / heads]);
-
 /** [B, N, H, D] → [B, H, N, D], and back. */
 const swapHeadsAndTime = (x: tf.Tensor4D): tf.Tensor4D => x.transpose([0, 2, 1, 3]);
-
-/** [B, H, N, D] → [B, N, H · D]. */
-const joinHeads = (x: tf.Tensor4D): tf.Tensor3D =>
-  swapHeadsAndTime(x).reshape([x.shape[0], x.shape[2], x.shape[1] * x.shape[3]]);
 
 /**
  * The inputs with k = 0 and ln γ = 0 at padded positions, so that they leave the state as it was:

@@ -84,26 +84,3 @@ export function peakOf<T>(work: () => T): Peak<T> {
     watchers.delete(watch);
   }
 }
-
-/** Returns what `work` returns. @throws Error if it leaves other tensors behind. */
-export function guardLeaks<T extends tf.TensorContainer>(where: string, work: () => T): T {
-  const before = tf.memory().numTensors;
-  const result = work();
-  const returned = result ? tensorsIn(result) : 0;
-  const leaked = tf.memory().numTensors - before - returned;
-  if (leaked > 0)
-    throw new Error(
-      `${where}: ${leaked} tensor${leaked > 1 ? 's' : ''} left behind beyond the ` +
-        `${returned} returned; use tf.tidy or dispose().`,
-    );
-  return result;
-}
-
-function tensorsIn(container: tf.TensorContainer): number {
-  if (container instanceof tf.Tensor) return 1;
-  if (container === null || typeof container !== 'object') return 0;
-  return Object.values(container).reduce<number>(
-    (sum, part) => sum + tensorsIn(part as tf.TensorContainer),
-    0,
-  );
-}

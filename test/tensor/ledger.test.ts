@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { guardLeaks, leakedBy, ledger, peakOf } from '../../src/tensor/ledger';
+import { leakedBy, ledger, peakOf } from '../../src/tensor/ledger';
 import { useTestEngine, viewsCount } from '../helpers';
 
 beforeAll(useTestEngine);
@@ -81,23 +81,5 @@ describe('peakOf', () => {
       peak: before,
       needed: { tensors: 0, bytes: 0 },
     });
-  });
-});
-
-describe('guardLeaks', () => {
-  it('passes on what the work returns', () => {
-    const { a, b } = guardLeaks('pair', () => ({ a: tf.ones([1]), b: [tf.ones([2])] }));
-    expect(b[0].shape).toEqual([2]);
-    tf.dispose([a, ...b]);
-  });
-  it('says who left how many', () => {
-    const left: tf.Tensor[] = [];
-    const careless = () => {
-      left.push(tf.ones([1]), tf.ones([1]));
-    };
-    expect(() => guardLeaks('careless', careless)).toThrow(
-      'careless: 2 tensors left behind beyond the 0 returned; use tf.tidy or dispose().',
-    );
-    tf.dispose(left);
   });
 });
