@@ -4,9 +4,11 @@
  *
  *   - what a cell prints arrives complete, however many lines it prints at once
  *   - an error that no cell waits for is printed; the kernel goes on
+ *   - a new file in src does not break the cells that follow (kernel-compiler.cjs)
  *   - tensors and errors are shown for readers (kernel-text.cjs)
  */
 const path = require('node:path');
+require('./kernel-compiler.cjs'); // before tslab loads its compiler
 const zeromq = require('zeromq');
 const { JupyterHandlerImpl } = require('tslab/dist/jupyter.js');
 const { startKernel } = require('tslab/dist/main.js');

@@ -1,8 +1,10 @@
 /** The kernel: nothing that a cell prints is lost, no error ends it, and its texts can be read. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CellResult, KernelClient } from '../../../src/support/notebook/kernel-client';
-import { kernelSpec } from '../../../src/support/notebook/python-environment';
+import { kernelSpec, root } from '../../../src/support/notebook/python-environment';
 
 let kernel: KernelClient;
 const run = (code: string): Promise<CellResult> => kernel.execute(code, 100_000);
@@ -15,7 +17,7 @@ afterAll(() => kernel.stop());
 function textOf({ outputs }: CellResult): string {
   return outputs.map(({ text, data }) => text ?? String(data?.['text/plain'])).join('');
 }
-/** For tslab turns away what comes within 200 ms of a cell that failed. */
+/** tslab refuses what comes within 200 ms after a cell that failed. */
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function failing(code: string): Promise<string> {
   const result = await run(code);
@@ -82,6 +84,23 @@ describe('an error that no cell waits for', { timeout: 120_000 }, () => {
     await pause(300);
     expect(textOf(await run("console.log('still here')"))).toBe('still here\n');
     expect(textOf(lost)).toMatch(/Nothing waited for this work.*\n(.*\n)*Error: late\n$/);
+  });
+});
+
+describe('files that change while the kernel runs', { timeout: 120_000 }, () => {
+  const folder = join(root, '.cache', `kernel-test-${process.pid}`);
+  const file = join(folder, 'fresh.ts');
+  const read = `import { x } from './.cache/kernel-test-${process.pid}/fresh';\nconsole.log(x);`;
+  beforeAll(() => mkdirSync(folder, { recursive: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  it('a module that was created, and then changed, is found; other cells run', async () => {
+    expect(await failing(read)).toMatch(/Cannot find module/);
+    for (const x of ['1', '2']) {
+      writeFileSync(file, `export const x = ${x};\n`);
+      await pause(1000); // until the file system has told
+      expect(textOf(await run("console.log('on')"))).toBe('on\n');
+      expect(textOf(await run(read))).toBe(`${x}\n`);
+    }
   });
 });
 
