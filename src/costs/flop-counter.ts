@@ -17,39 +17,29 @@ const REFUSED = ['_FusedMatMul', 'Einsum', 'Conv2D', 'FusedConv2D', 'DepthwiseCo
  * @throws Error if it runs a product that is not counted, such as a convolution.
  */
 export function countFlops<T>(work: () => T): { result: T; flops: number } {
-  const backend = tf.getBackend();
   let flops = 0;
-
-  const original = tf.getKernel(COUNTED, backend) as KernelConfig;
-  const originals = [original];
-  const replacements: KernelConfig[] = [
-    {
-      ...original,
-      kernelFunc: (call) => {
-        const product = original.kernelFunc(call) as tf.TensorInfo; // [..., M, N]
-        const [rows, columns] = call.inputs.a!.shape.slice(-2); // [M, K], or [K, M] transposed
-        const K = (rows * columns) / product.shape.at(-2)!;
-        flops += 2 * tf.util.sizeFromShape(product.shape) * K;
-        return product;
-      },
-    },
-  ];
-  for (const kernelName of REFUSED) {
-    const kernel = tf.getKernel(kernelName, backend) as KernelConfig | undefined;
-    if (!kernel) continue;
-    originals.push(kernel);
-    replacements.push({
-      ...kernel,
-      kernelFunc: () => {
+  const originals: KernelConfig[] = [];
+  for (const name of [COUNTED, ...REFUSED]) {
+    const kernel = tf.getKernel(name, tf.getBackend()) as KernelConfig | undefined;
+    if (kernel) originals.push(kernel);
+  }
+  const counting = originals.map(({ kernelName, kernelFunc, ...rest }): KernelConfig => {
+    const counted: typeof kernelFunc = (call) => {
+      if (kernelName !== COUNTED)
         throw new Error(
           `countFlops: the work runs ${kernelName}, which is not counted; ` +
             `write it as a matrix product.`,
         );
-      },
-    });
-  }
+      const product = kernelFunc(call) as tf.TensorInfo; // [..., M, N]
+      const [rows, columns] = call.inputs.a!.shape.slice(-2); // [M, K], or [K, M] transposed
+      const K = (rows * columns) / product.shape.at(-2)!;
+      flops += 2 * tf.util.sizeFromShape(product.shape) * K;
+      return product;
+    };
+    return { ...rest, kernelName, kernelFunc: counted };
+  });
 
-  registerAll(replacements);
+  registerAll(counting);
   try {
     const result = work();
     return { result, flops };

@@ -49,16 +49,14 @@ export function cacheBytes(
     throw new RangeError(`cacheBytes: tokens is ${tokens}; give a whole number, 0 or more.`);
   checkCount('cacheBytes', 'batch', batch, 'sequences');
   if (!(bytesPerValue > 0))
-    throw new RangeError(
-      `cacheBytes: bytesPerValue is ${bytesPerValue}; give 4 (float32), 2 (bfloat16) or 1.`,
-    );
+    throw new RangeError(`cacheBytes: bytesPerValue is ${bytesPerValue}; give 4, 2 or 1 bytes.`);
   const kvBytes = (length: number, width: number) => 2 * batch * length * width * bytesPerValue;
 
   if (config.kind === 'transformer') {
     const { layers, kvHeads, headDim, windowSize = Infinity } = config;
     // A window of C keeps C − 1 tokens, because the next token brings its own key.
     const perLayer = kvBytes(Math.min(tokens, windowSize - 1), kvHeads * headDim);
-    return withTotal(new Array(layers).fill(perLayer), 0);
+    return { total: layers * perLayer, layers: new Array(layers).fill(perLayer), global: 0 };
   }
   const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
   const perLayer =
@@ -66,58 +64,48 @@ export function cacheBytes(
       ? kvBytes(Math.min(tokens, config.windowSize!), dim)
       : (batch * dim ** 2 * bytesPerValue) / selfHeads; // H states of (dim / H)²
   const global = crossLayers > 0 ? kvBytes(tokens, (kvHeads * dim) / heads) : 0;
-  return withTotal(new Array(selfLayers).fill(perLayer), global);
+  const layers: number[] = new Array(selfLayers).fill(perLayer);
+  return { total: selfLayers * perLayer + global, layers, global };
 }
 
-function withTotal(layers: number[], global: number): CacheBytes {
-  let total = global;
-  for (const bytes of layers) total += bytes;
-  return { total, layers, global };
-}
+// The weights of linear layers, none of which has a bias; a token passes each of them once.
 
-/** Numbers in the weights, in total and by part. */
-export interface ParameterCount {
-  total: number;
-  parts: Record<string, number>;
-}
+export const ffnWeights = ({ dim, ffnDim }: ModelConfig): number => 3 * dim * ffnDim;
 
-/** Norms are counted; no layer has a bias. @throws RangeError for a config that is not allowed. */
-export function parameterCount(config: ModelConfig): ParameterCount {
-  checkConfig(config);
-  const { vocabSize, dim, tiedEmbeddings } = config;
-  const parts: Record<string, number> = {
-    embedding: vocabSize * dim,
-    ...(config.kind === 'transformer' ? transformerParts(config) : yocoParts(config)),
-    norm: dim,
-    head: tiedEmbeddings ? 0 : vocabSize * dim,
-  };
-  let total = 0;
-  for (const part of Object.values(parts)) total += part;
-  return { total, parts };
-}
+/** Wq, Wo, Wk and Wv of one layer. */
+export const transformerMixerWeights = (config: TransformerConfig): number =>
+  config.dim * config.headDim * (2 * config.heads + 2 * config.kvHeads);
 
-const ffnAndNorms = ({ dim, ffnDim }: ModelConfig) => 3 * dim * ffnDim + 2 * dim;
-
-function transformerParts(config: TransformerConfig) {
-  const { dim, heads, kvHeads, headDim, layers } = config;
-  const mixer = dim * headDim * (2 * heads + 2 * kvHeads); // Wq, Wo and Wk, Wv
-  return { layers: layers * (mixer + ffnAndNorms(config)) };
-}
-
-function yocoParts(config: YocoConfig) {
-  const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers, selfDecoder } = config;
-  const selfMixer = {
+/** Of one mixer in each half, and of Wk and Wv, which exist once for all cross-decoder layers. */
+export function yocoMixerWeights(config: YocoConfig) {
+  const { dim, heads, kvHeads, selfHeads, selfDecoder } = config;
+  const self = {
     'sliding-window': 4 * dim ** 2,
     retention: 5 * dim ** 2,
     'gated-retention': 5 * dim ** 2 + dim * selfHeads,
   }[selfDecoder];
-  const crossMixer = 2 * dim ** 2; // Wq and Wo; Wk and Wv exist once for all layers
-  const globalKeysValues = (2 * dim * kvHeads * dim) / heads + dim; // Wk, Wv and a norm
-  return {
-    selfDecoder: selfLayers * (selfMixer + ffnAndNorms(config)),
-    crossDecoder: crossLayers * (crossMixer + ffnAndNorms(config)),
-    globalKeysValues: crossLayers > 0 ? globalKeysValues : 0,
-  };
+  return { self, cross: 2 * dim ** 2, globalKeysValues: (2 * dim * kvHeads * dim) / heads };
+}
+
+/**
+ * Numbers in the weights, norms included: all, and those of the embedding table and the head.
+ * @throws RangeError for a config that is not allowed.
+ */
+export function parameterCount(config: ModelConfig): { total: number; embeddings: number } {
+  checkConfig(config);
+  const { vocabSize, dim, tiedEmbeddings } = config;
+  const embeddings = (tiedEmbeddings ? 1 : 2) * vocabSize * dim;
+  const ffnAndNorms = ffnWeights(config) + 2 * dim;
+  let total = embeddings + dim; // the last norm
+  if (config.kind === 'transformer') {
+    total += config.layers * (transformerMixerWeights(config) + ffnAndNorms);
+  } else {
+    const { self, cross, globalKeysValues } = yocoMixerWeights(config);
+    total += config.selfLayers * (self + ffnAndNorms);
+    total += config.crossLayers * (cross + ffnAndNorms);
+    if (config.crossLayers > 0) total += globalKeysValues + dim; // with a norm
+  }
+  return { total, embeddings };
 }
 
 /** Bytes of the weights. */

@@ -21,17 +21,14 @@ import {
 } from '../models/config';
 import { chunkSizes } from '../retention/retention-form';
 import { checkCount } from '../tensor/shapes';
+import { ffnWeights, transformerMixerWeights, yocoMixerWeights } from './memory';
 
-export interface Flops {
+interface Flops {
   needed: number;
   computed: number;
 }
 const partNames = ['projections', 'rotary', 'attention', 'retention', 'ffn', 'head'] as const;
-export type Part = (typeof partNames)[number];
-/** Floating-point operations, in total and by part. */
-export interface FlopCount extends Flops {
-  parts: Record<Part, Flops>;
-}
+type Part = (typeof partNames)[number];
 
 export interface FlopOptions {
   batch?: number;
@@ -41,8 +38,8 @@ export interface FlopOptions {
   prefillChunkSize?: number;
 }
 
-/** Adds up the operations of `batch` sequences. */
-class FlopSum implements FlopCount {
+/** Floating-point operations of `batch` sequences, in total and by part. */
+export class FlopCount implements Flops {
   needed = 0;
   computed = 0;
   readonly parts = {} as Record<Part, Flops>;
@@ -96,46 +93,48 @@ class FlopSum implements FlopCount {
 
 // Below, n tokens run at once, after `before` others.
 
-function addTransformer(sum: FlopSum, config: TransformerConfig, n: number, before: number): void {
-  const { dim, ffnDim, heads, kvHeads, headDim, layers, windowSize = Infinity } = config;
+function addTransformer(
+  sum: FlopCount,
+  config: TransformerConfig,
+  n: number,
+  before: number,
+): void {
+  const { heads, kvHeads, headDim, layers, windowSize = Infinity } = config;
   for (let l = 0; l < layers; l++) {
-    sum.addLinears('projections', n, dim * headDim * (2 * heads + 2 * kvHeads));
+    sum.addLinears('projections', n, transformerMixerWeights(config));
     sum.addRotary(n, heads + kvHeads, headDim);
     sum.addAttention(n, Math.min(before, windowSize - 1) + n, heads, headDim, windowSize);
-    sum.addLinears('ffn', n, 3 * dim * ffnDim);
+    sum.addLinears('ffn', n, ffnWeights(config));
   }
 }
 
 /** The self-decoder, and K̂ and V̂ for all cross-decoder layers. */
-function addSelfDecoder(sum: FlopSum, config: YocoConfig, n: number, before: number): void {
-  const { dim, ffnDim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
+function addSelfDecoder(sum: FlopCount, config: YocoConfig, n: number, before: number): void {
+  const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
   const { selfDecoder, windowSize = Infinity, chunkSize } = config;
+  const { self, globalKeysValues } = yocoMixerWeights(config);
   const D = dim / selfHeads;
   for (let l = 0; l < selfLayers; l++) {
+    sum.addLinears('projections', n, self);
     sum.addRotary(n, 2 * selfHeads, D);
-    if (selfDecoder === 'sliding-window') {
-      sum.addLinears('projections', n, 4 * dim ** 2);
+    if (selfDecoder === 'sliding-window')
       sum.addAttention(n, Math.min(before, windowSize) + n, selfHeads, D, windowSize);
-    } else {
-      const gate = selfDecoder === 'gated-retention' ? dim * selfHeads : 0;
-      sum.addLinears('projections', n, 5 * dim ** 2 + gate);
-      sum.addRetention(n, selfHeads, D, chunkSize);
-    }
-    sum.addLinears('ffn', n, 3 * dim * ffnDim);
+    else sum.addRetention(n, selfHeads, D, chunkSize);
+    sum.addLinears('ffn', n, ffnWeights(config));
   }
   if (crossLayers > 0) {
-    sum.addLinears('projections', n, (2 * dim * kvHeads * dim) / heads);
+    sum.addLinears('projections', n, globalKeysValues);
     sum.addRotary(n, kvHeads, dim / heads);
   }
 }
 
-function addCrossDecoder(sum: FlopSum, config: YocoConfig, n: number, before: number): void {
-  const { dim, ffnDim, heads, crossLayers } = config;
+function addCrossDecoder(sum: FlopCount, config: YocoConfig, n: number, before: number): void {
+  const { dim, heads, crossLayers } = config;
   for (let l = 0; l < crossLayers; l++) {
-    sum.addLinears('projections', n, 2 * dim ** 2);
+    sum.addLinears('projections', n, yocoMixerWeights(config).cross);
     sum.addRotary(n, heads, dim / heads);
     sum.addAttention(n, before + n, heads, dim / heads);
-    sum.addLinears('ffn', n, 3 * dim * ffnDim);
+    sum.addLinears('ffn', n, ffnWeights(config));
   }
 }
 
@@ -149,7 +148,7 @@ function promptFlops(
   checkConfig(config);
   checkCount(where, 'tokens', tokens, 'tokens');
   checkCount(where, 'prefillChunkSize', prefillChunkSize, 'tokens');
-  const sum = new FlopSum(batch);
+  const sum = new FlopCount(batch);
   let position = before;
   for (const n of chunkSizes(tokens, prefillChunkSize)) {
     if (config.kind === 'transformer') addTransformer(sum, config, n, position);
@@ -183,6 +182,7 @@ export function forwardFlops(config: ModelConfig, tokens: number, options: FlopO
 export function decodeFlops(config: ModelConfig, context: number, { batch = 1 } = {}): FlopCount {
   return prefillFlops(config, 1, { before: context, batch });
 }
+
 /**
  * One training step: forward and backward.
  *
@@ -191,14 +191,10 @@ export function decodeFlops(config: ModelConfig, context: number, { batch = 1 } 
  * instead of keeping them: 7 products for 2. Rotary matrices are no weights: 2 for 1. In retention
  * the first chunk reads no state, and nothing reads the last chunk's state.
  */
-export function trainingFlops(
-  config: ModelConfig,
-  tokens: number,
-  { batch = 1 }: { batch?: number } = {},
-): FlopCount {
+export function trainingFlops(config: ModelConfig, tokens: number, { batch = 1 } = {}): FlopCount {
   const forward = forwardFlops(config, tokens, { batch });
   const differing: Partial<Record<Part, number>> = { attention: 3.5, rotary: 2 };
-  const sum = new FlopSum();
+  const sum = new FlopCount();
   for (const part of partNames) {
     const { computed, needed } = forward.parts[part];
     sum.add(part, (differing[part] ?? 3) * computed, 3 * needed);
@@ -206,7 +202,7 @@ export function trainingFlops(
   if (config.kind === 'yoco' && config.selfDecoder !== 'sliding-window' && tokens > 1) {
     const sizes = chunkSizes(tokens, config.chunkSize);
     const stateFlopsPerToken = (2 * batch * config.dim ** 2 * config.selfLayers) / config.selfHeads;
-    const skippedTokens = sizes[0] + 2 * sizes[sizes.length - 1];
+    const skippedTokens = sizes[0] + 2 * sizes.at(-1)!;
     sum.add('retention', -stateFlopsPerToken * skippedTokens, 0);
   }
   return sum;

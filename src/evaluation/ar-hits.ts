@@ -13,17 +13,10 @@
  * and 6, whose numbers are losses in nats. They take pairs of tokens (`order` 2), which are pieces
  * of words. Pairs of letters nearly always came before; five or six letters say as much.
  */
+import { sum } from 'simple-statistics';
 import { checkCount } from '../tensor/shapes';
-import { type ForwardModel, textLosses, type WindowOptions, wholeWindows } from './perplexity';
+import { type ForwardModel, type WindowOptions, wholeWindowLosses } from './perplexity';
 
-export interface ArHitLosses {
-  /** Mean loss in nats: of all tokens, of the AR hits, of the others. NaN where there are none. */
-  all: number;
-  arHit: number;
-  firstOccurrence: number;
-  /** Share of the tokens that are AR hits. */
-  share: number;
-}
 export interface ArHitRule {
   /** Tokens of an n-gram, the predicted one included. */
   order: number;
@@ -67,30 +60,26 @@ export function findArHits(
 }
 
 /**
- * The loss of a text, split in two. Tokens at the end that fill no window are left out.
+ * Mean losses of a text in nats: of all tokens, of the AR hits and of the others (NaN where there
+ * are none), and the share of AR hits. Tokens at the end that fill no window are left out.
  * @throws RangeError if the text is shorter than one window and the token after it.
  */
 export async function measureArHits(
   model: ForwardModel,
   text: Int32Array,
   { context, batch, ...rule }: ArHitRule & WindowOptions,
-): Promise<ArHitLosses> {
-  const whole = wholeWindows('measureArHits', text, context);
-  const losses = await textLosses(model, whole, { context, batch });
-  const sums = { arHit: 0, firstOccurrence: 0 };
-  const counts = { arHit: 0, firstOccurrence: 0 };
+) {
+  const losses = await wholeWindowLosses('measureArHits', model, text, { context, batch });
+  const arHits: number[] = [];
+  const others: number[] = [];
   for (let start = 0; start < losses.length; start += context) {
-    const hits = findArHits(whole.subarray(start, start + context + 1), rule);
-    for (let n = 0; n < context; n++) {
-      const part = hits[n] ? 'arHit' : 'firstOccurrence';
-      sums[part] += losses[start + n];
-      counts[part]++;
-    }
+    const hits = findArHits(text.subarray(start, start + context + 1), rule);
+    for (let n = 0; n < context; n++) (hits[n] ? arHits : others).push(losses[start + n]);
   }
   return {
-    all: (sums.arHit + sums.firstOccurrence) / losses.length,
-    arHit: sums.arHit / counts.arHit,
-    firstOccurrence: sums.firstOccurrence / counts.firstOccurrence,
-    share: counts.arHit / losses.length,
+    all: (sum(arHits) + sum(others)) / losses.length,
+    arHit: sum(arHits) / arHits.length,
+    firstOccurrence: sum(others) / others.length,
+    share: arHits.length / losses.length,
   };
 }

@@ -74,10 +74,7 @@ function countWeights(name: ArchitectureName, size: ArchitectureSize, ffnDim: nu
  */
 export function architectureConfig(name: ArchitectureName, size: ArchitectureSize): ModelConfig {
   if (!architectureNames.includes(name))
-    throw new RangeError(
-      `architectureConfig: there is no ${JSON.stringify(name)}; there are ` +
-        `${architectureNames.map((known) => `"${known}"`).join(', ')}.`,
-    );
+    throw new RangeError(`there is no architecture ${name}; give ${architectureNames.join('; ')}.`);
   const target = countWeights('Transformer', size, Math.round((8 / 3) * size.dim));
   const smallest = countWeights(name, size, 1);
   const perFfnUnit = countWeights(name, size, 2) - smallest;

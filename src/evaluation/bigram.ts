@@ -4,11 +4,13 @@
  *   p(b | a) = (count(a b) + α p(b)) / (count(a) + α),   p(b) = (count(b) + 1) / (T + V)
  *
  * It uses one token of context. A model that does not beat it has not learned to use a longer
- * context. Pairs that never occurred get α counts, in proportion to how common the second token is:
+ * context. Unseen pairs get α = 5 counts, in proportion to how common the second token is:
  * smoothing with a Dirichlet prior, MacKay and Peto (1995), section 2.
  */
 import { checkCount } from '../tensor/shapes';
-import { summary, type TextLoss } from './perplexity';
+import { measuresOf } from './perplexity';
+
+const alpha = 5;
 
 export class BigramModel {
   private readonly pairCounts: Float64Array; // [V, V]
@@ -16,17 +18,12 @@ export class BigramModel {
   private readonly tokenCounts: Float64Array; // [V]
   private readonly total: number;
 
-  /** Counts `tokens`. @throws RangeError for ids outside the vocabulary, or α of 0 or less. */
+  /** Counts `tokens`. @throws RangeError for ids outside the vocabulary. */
   constructor(
     tokens: ArrayLike<number>,
     readonly vocabSize: number,
-    readonly alpha = 5,
   ) {
     checkCount('BigramModel', 'vocabSize', vocabSize, 'tokens');
-    if (!(alpha > 0))
-      throw new RangeError(
-        `BigramModel: alpha is ${alpha}; give a number above 0, or unseen pairs are impossible.`,
-      );
     this.pairCounts = new Float64Array(vocabSize * vocabSize);
     this.firstCounts = new Float64Array(vocabSize);
     this.tokenCounts = new Float64Array(vocabSize);
@@ -45,22 +42,19 @@ export class BigramModel {
 
   /** p(b | a). */
   probability(a: number, b: number): number {
-    const { alpha, vocabSize } = this;
-    const prior = (this.tokenCounts[b] + 1) / (this.total + vocabSize);
-    const count = this.pairCounts[a * vocabSize + b];
+    const prior = (this.tokenCounts[b] + 1) / (this.total + this.vocabSize);
+    const count = this.pairCounts[a * this.vocabSize + b];
     return (count + alpha * prior) / (this.firstCounts[a] + alpha);
   }
 
-  /** Loss over all tokens but the first. @param options `bytes`: of the same text in UTF-8. */
-  loss(tokens: ArrayLike<number>, { bytes }: { bytes?: number } = {}): TextLoss {
+  /** As `measureLoss`: over all tokens but the first. @throws RangeError for fewer than 2. */
+  loss(tokens: ArrayLike<number>, { bytes }: { bytes?: number } = {}) {
     if (tokens.length < 2)
-      throw new RangeError(
-        `BigramModel.loss: the text has ${tokens.length} tokens; give 2 or more.`,
-      );
+      throw new RangeError(`BigramModel: the text has ${tokens.length} tokens; give 2 or more.`);
     let nats = 0;
     for (let n = 1; n < tokens.length; n++) {
       nats -= Math.log(this.probability(tokens[n - 1], tokens[n]));
     }
-    return summary(nats, tokens.length - 1, bytes);
+    return measuresOf(nats, tokens.length - 1, bytes);
   }
 }

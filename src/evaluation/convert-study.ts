@@ -109,16 +109,13 @@ export const convertStudy: Study<ConvertSettings, ConvertRun> = {
     const heldOut: number[] = [];
     try {
       const trainer = learnerOf(kind, student, transformer, encoded, seed, settings);
-      return await trainAndMeasure(trainer, {
-        stepsPerLoss: 10,
-        onStep,
-        async afterStep(step) {
-          if (!moments.includes(step)) return;
-          const { loss } = await measureLoss(student, text, { context });
-          heldOut.push(Number(loss.toPrecision(5)));
-        },
-        measure: async () => ({ heldOut }),
-      });
+      const afterStep = async (step: number) => {
+        if (!moments.includes(step)) return;
+        const { loss } = await measureLoss(student, text, { context });
+        heldOut.push(Number(loss.toPrecision(5)));
+      };
+      const plan = { stepsPerLoss: 10, onStep, afterStep };
+      return await trainAndMeasure(trainer, plan, async () => ({ heldOut }));
     } finally {
       transformer.dispose();
     }

@@ -9,7 +9,8 @@
  *
  * Source: Kaplan et al., arXiv 2001.08361, appendix D.5, "Context Dependence".
  */
-import { type ForwardModel, textLosses, type WindowOptions, wholeWindows } from './perplexity';
+import { mean } from 'simple-statistics';
+import { type ForwardModel, type WindowOptions, wholeWindowLosses } from './perplexity';
 
 /**
  * Mean loss in nats, [context]; entry n is the loss of the token that follows n + 1 tokens. Tokens
@@ -19,10 +20,10 @@ import { type ForwardModel, textLosses, type WindowOptions, wholeWindows } from 
 export async function lossByPosition(
   model: ForwardModel,
   text: Int32Array,
-  { context, batch }: WindowOptions,
+  options: WindowOptions,
 ): Promise<Float64Array> {
-  const whole = wholeWindows('lossByPosition', text, context);
-  const losses = await textLosses(model, whole, { context, batch });
+  const { context } = options;
+  const losses = await wholeWindowLosses('lossByPosition', model, text, options);
   const sums = new Float64Array(context);
   for (let n = 0; n < losses.length; n++) sums[n % context] += losses[n];
   const windows = losses.length / context;
@@ -34,9 +35,7 @@ export function log2Bins(losses: ArrayLike<number>): { from: number; to: number;
   const bins: { from: number; to: number; loss: number }[] = [];
   for (let from = 1; from <= losses.length; from *= 2) {
     const to = Math.min(2 * from - 1, losses.length);
-    let sum = 0;
-    for (let n = from; n <= to; n++) sum += losses[n - 1];
-    bins.push({ from, to, loss: sum / (to - from + 1) });
+    bins.push({ from, to, loss: mean(Array.from(losses).slice(from - 1, to)) });
   }
   return bins;
 }

@@ -15,19 +15,12 @@ import { newTrainer, type Study, type StudyRun, trainAndMeasure } from './study'
 
 const sizes = { dim: 64, heads: 2, layers: 2, windowSize: 16, commonWords: 200 };
 const warmup = { bareSteps: 500, barePairs: [4, 8, 16], bareBatch: 32 };
-const lessons = { trainedLengths: [112, 176, 256], trainedNeedles: [2, 4, 8] };
+const lessons = { steps: 900, trainedLengths: [112, 176, 256], trainedNeedles: [2, 4, 8] };
 const training = { batch: 16, learningRate: 3e-3, warmUpSteps: 20 };
 const grid = { lengths: [64, 128, 256, 512, 1024], depths: [0, 0.25, 0.5, 0.75, 1], rows: 32 };
-const severalNeedles = { needles: [1, 2, 4, 8], needlesLength: 256 };
-export const needleSettings = {
-  ...sizes,
-  ...warmup,
-  steps: 900, // of both lessons
-  ...lessons,
-  ...training,
-  ...grid,
-  ...severalNeedles,
-};
+const many = { needles: [1, 2, 4, 8], needlesLength: 256 };
+/** `steps` are those of both lessons together. */
+export const needleSettings = { ...sizes, ...warmup, ...lessons, ...training, ...grid, ...many };
 export type NeedleSettings = typeof needleSettings;
 
 export interface NeedleRun extends StudyRun {
@@ -84,19 +77,15 @@ export const needleStudy: Study<NeedleSettings, NeedleRun> = {
     const vocabulary = needleVocabulary(settings);
     const given = { ...settings, vocabSize: vocabulary.size, weightDecay: 0.01 };
     const trainer = newTrainer(kind, needleLessons(vocabulary, seed, settings), given, seed);
-    return trainAndMeasure(trainer, {
-      stepsPerLoss: 50,
-      onStep,
-      async measure() {
-        const found = await needleMap(trainer.model, vocabulary, { ...settings, seed });
-        const several: number[] = [];
-        for (const count of needles) {
-          const test = { length, needles: count, batch: 16, seed: 2_000_000 + seed };
-          const task = new NeedleTask(vocabulary, test);
-          several.push(await answerAccuracy(trainer.model, task, Math.ceil(rows / 16)));
-        }
-        return { found, several };
-      },
+    return trainAndMeasure(trainer, { stepsPerLoss: 50, onStep }, async () => {
+      const found = await needleMap(trainer.model, vocabulary, { ...settings, seed });
+      const several: number[] = [];
+      for (const count of needles) {
+        const test = { length, needles: count, batch: 16, seed: 2_000_000 + seed };
+        const task = new NeedleTask(vocabulary, test);
+        several.push(await answerAccuracy(trainer.model, task, Math.ceil(rows / 16)));
+      }
+      return { found, several };
     });
   },
 };

@@ -23,17 +23,16 @@ import type { Batch, DataLoader } from '../training/batches';
 import { type QuestionRow, questionBatch, RecallTask, range } from './recall';
 
 const cities = (
-  'Accra Bergen Cairo Delhi Essen Faro Genoa Hanoi Izmir Jaipur ' +
-  'Kyoto Lima Minsk Nice Oslo Paris Quito Rome Seoul Turin'
+  'Accra: Bergen: Cairo: Delhi: Essen: Faro: Genoa: Hanoi: Izmir: Jaipur: ' +
+  'Kyoto: Lima: Minsk: Nice: Oslo: Paris: Quito: Rome: Seoul: Turin:'
 ).split(' ');
-const cityWords = cities.map((city) => `${city}:`);
 const numberWords = range(50).map((i) => String(10 + i));
 const phrase = ['the', 'magic', 'number', 'of'];
 
-/** Tokens of a needle: the phrase, the city, the number, a full stop. */
-export const NEEDLE_LENGTH = phrase.length + 3;
-/** Tokens of a question and its answer: the phrase, the city, the number. */
+/** Tokens of a question with its answer: the phrase, the city, the number. */
 const QUESTION_LENGTH = phrase.length + 2;
+/** A needle ends in a full stop. */
+export const NEEDLE_LENGTH = QUESTION_LENGTH + 1;
 
 /** Words and their token ids. */
 export class NeedleVocabulary {
@@ -50,13 +49,12 @@ export class NeedleVocabulary {
     for (const word of textWords) counts.set(word, (counts.get(word) ?? 0) + 1);
     if (counts.size < common)
       throw new RangeError(
-        `NeedleVocabulary: the text has ${counts.size} different words, fewer than ${common}; ` +
-          `give a longer text or a smaller number.`,
+        `NeedleVocabulary: common is ${common}; give at most ${counts.size}, the words of the text.`,
       );
     const ranked = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
     const kept = ranked.slice(0, common).map(([word]) => word);
     const ofNeedles = [...phrase, '.'].filter((word) => !kept.includes(word));
-    this.words = [...kept, ...ofNeedles, ...cityWords, ...numberWords];
+    this.words = [...kept, ...ofNeedles, ...cities, ...numberWords];
     this.idOf = new Map(this.words.map((word, id) => [word, id]));
     const textIds = textWords.map((word) => this.idOf.get(word) ?? Infinity);
     this.haystack = Int32Array.from(textIds.filter((id) => id < common));
@@ -65,11 +63,9 @@ export class NeedleVocabulary {
     return this.words.length;
   }
   encode(words: readonly string[]): number[] {
-    return words.map((word) => {
-      const id = this.idOf.get(word);
-      if (id !== undefined) return id;
-      throw new RangeError(`NeedleVocabulary: ${JSON.stringify(word)} is not in the vocabulary.`);
-    });
+    const unknown = words.find((word) => !this.idOf.has(word));
+    if (unknown !== undefined) throw new RangeError(`NeedleVocabulary: there is no "${unknown}".`);
+    return words.map((word) => this.idOf.get(word)!);
   }
   decode(ids: ArrayLike<number>): string {
     return Array.from(ids, (id) => this.words[id] ?? '?').join(' ');
@@ -86,36 +82,23 @@ export interface NeedleOptions {
   seed: number;
 }
 
-/**
- * Batches without end; batch n depends on the seed and n alone.
- *
- * A small model does not learn to look up when there is one question in two hundred words: train
- * it on `keyValueWarmup` first.
- */
+/** Batches without end; batch n depends on the seed and n alone. */
 export class NeedleTask implements DataLoader {
-  private readonly lengths: readonly number[];
-  private readonly counts: readonly number[];
-
   /** @throws RangeError if the needles do not fit, or an option is out of range. */
   constructor(
     readonly vocabulary: NeedleVocabulary,
     readonly options: NeedleOptions,
   ) {
     const { length, needles, depth, batch } = options;
-    this.lengths = [length].flat();
-    this.counts = [needles].flat();
     checkCount('NeedleTask', 'batch', batch, 'rows');
     if (depth !== undefined && !(depth >= 0 && depth <= 1))
       throw new RangeError(`NeedleTask: depth is ${depth}; give 0 (first) to 1 (last).`);
-    for (const count of this.counts) {
+    for (const count of [needles].flat()) {
       checkCount('NeedleTask', 'needles', count, 'needles');
       if (count > cities.length)
-        throw new RangeError(
-          `NeedleTask: needles is ${count}, but there are ${cities.length} cities; give as many ` +
-            `or fewer.`,
-        );
+        throw new RangeError(`NeedleTask: needles is ${count}; give ${cities.length} or fewer.`);
       const shortest = count * (NEEDLE_LENGTH + QUESTION_LENGTH);
-      for (const tokens of this.lengths) {
+      for (const tokens of [length].flat()) {
         if (!Number.isInteger(tokens) || tokens < shortest)
           throw new RangeError(
             `NeedleTask: length is ${tokens}; ${count} needles and their questions alone are ` +
@@ -127,8 +110,10 @@ export class NeedleTask implements DataLoader {
 
   at(number: number): Batch {
     const { batch } = this.options;
-    const length = this.lengths[number % this.lengths.length];
-    const count = this.counts[Math.floor(number / this.lengths.length) % this.counts.length];
+    const lengths = [this.options.length].flat();
+    const counts = [this.options.needles].flat();
+    const length = lengths[number % lengths.length];
+    const count = counts[Math.floor(number / lengths.length) % counts.length];
     const rows = range(batch).map((b) => this.row(length, count, number * batch + b));
     return questionBatch(rows, length);
   }
@@ -140,7 +125,7 @@ export class NeedleTask implements DataLoader {
     const chosenCities = random.shuffle(range(cities.length)).slice(0, count);
     const facts = chosenCities.map((i) => {
       const number = numberWords[random.integer(numberWords.length)];
-      return vocabulary.encode([...phrase, cityWords[i], number]);
+      return vocabulary.encode([...phrase, cities[i], number]);
     });
 
     // The last answer is predicted and not read, so one more token of filler fits.
@@ -160,14 +145,14 @@ export class NeedleTask implements DataLoader {
 }
 
 /**
- * The first lesson of a small model: cities and numbers with nothing between them, and a question
- * for every city. A recall task in the words of the needles.
+ * The first lesson of a small model, which does not learn to look up from one question in two
+ * hundred words: cities and numbers with nothing between them, and a question for every city.
  */
 export function keyValueWarmup(
   vocabulary: NeedleVocabulary,
   options: { pairs: readonly number[]; batch: number; seed: number },
 ): DataLoader {
-  const tokens = vocabulary.encode([...cityWords, ...numberWords]);
+  const tokens = vocabulary.encode([...cities, ...numberWords]);
   const values = numberWords.length;
   return new RecallTask({ keys: cities.length, values, tokens, ...options });
 }

@@ -25,21 +25,11 @@ export interface WindowOptions {
   /** Windows at a time; changes speed, not the result. Default 8. */
   batch?: number;
 }
-export interface TextLoss {
-  /** Mean loss per token, in nats. */
-  loss: number;
-  perplexity: number;
-  /** Present if the length of the text in bytes was given. */
-  bitsPerByte?: number;
-  /** Tokens that were predicted: all but the first. */
-  tokens: number;
-}
 
-/** From the sum over a text to the usual measures. */
-export function summary(nats: number, tokens: number, bytes?: number): TextLoss {
+/** The measures of a text, from the sum of its losses in nats; without `bytes`, one is NaN. */
+export function measuresOf(nats: number, tokens: number, bytes = Number.NaN) {
   const loss = nats / tokens;
-  const measures = { loss, perplexity: Math.exp(loss), tokens };
-  return bytes === undefined ? measures : { ...measures, bitsPerByte: nats / Math.LN2 / bytes };
+  return { loss, perplexity: Math.exp(loss), bitsPerByte: nats / Math.LN2 / bytes, tokens };
 }
 
 /**
@@ -54,10 +44,7 @@ export async function textLosses(
   checkCount('textLosses', 'context', context, 'tokens');
   checkCount('textLosses', 'batch', batch, 'windows');
   if (text.length < 2)
-    throw new RangeError(
-      `textLosses: the text has ${text.length} tokens; give 2 or more, one to read and one to ` +
-        `predict.`,
-    );
+    throw new RangeError(`textLosses: the text has ${text.length} tokens; give 2 or more.`);
   const result = new Float32Array(text.length - 1);
   let start = 0;
   while (start < result.length) {
@@ -68,38 +55,40 @@ export async function textLosses(
       const inputs = tf.tensor2d(text.subarray(start, end), [B, N], 'int32');
       return tokenLosses(model.forward(inputs), text.subarray(start + 1, end + 1)); // [B · N]
     });
-    try {
-      result.set(await losses.data(), start);
-    } finally {
-      losses.dispose();
-    }
+    result.set(await losses.data().finally(() => losses.dispose()), start);
     start = end;
   }
   return result;
 }
 
-/** The part of a text that fills whole windows. @throws RangeError if it has no whole window. */
-export function wholeWindows(where: string, text: Int32Array, context: number): Int32Array {
+/** `textLosses` of the part of a text that fills whole windows. @throws RangeError for no window. */
+export async function wholeWindowLosses(
+  where: string,
+  model: ForwardModel,
+  text: Int32Array,
+  { context, batch }: WindowOptions,
+): Promise<Float32Array> {
   const windows = Math.floor((text.length - 1) / context);
   if (windows < 1)
     throw new RangeError(
       `${where}: the text has ${text.length} tokens, but one window and the token after it take ` +
         `${context + 1}. Give more text or less context.`,
     );
-  return text.subarray(0, windows * context + 1);
+  return textLosses(model, text.subarray(0, windows * context + 1), { context, batch });
 }
 
 /**
- * Predicts every token of a text but the first. @param options `bytes`: of the text in UTF-8.
+ * Predicts every token of a text but the first: the mean loss in nats, the perplexity, the bits
+ * per byte and the number of predicted tokens. @param options `bytes`: of the text in UTF-8.
  * @throws RangeError if the text has fewer than 2 tokens, or for an option below 1.
  */
 export async function measureLoss(
   model: ForwardModel,
   text: Int32Array,
   { bytes, ...windows }: WindowOptions & { bytes?: number },
-): Promise<TextLoss> {
+) {
   const losses = await textLosses(model, text, windows);
   let nats = 0; // summed in float64
   for (const loss of losses) nats += loss;
-  return summary(nats, losses.length, bytes);
+  return measuresOf(nats, losses.length, bytes);
 }

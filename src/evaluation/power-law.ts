@@ -5,7 +5,12 @@
  * points to the line. A curve that bends (towards a loss that no model can go below) is not a power
  * law; its middle points all lie on one side of the line.
  */
-import { linearRegression, linearRegressionLine, mean, rSquared } from 'simple-statistics';
+import {
+  linearRegression,
+  linearRegressionLine,
+  rSquared,
+  sumNthPowerDeviations,
+} from 'simple-statistics';
 
 export interface PowerLaw {
   /** b: how fast the loss falls; 0.1 means that ten times the size divides it by 1.26. */
@@ -20,10 +25,7 @@ export interface PowerLaw {
 /** @throws RangeError for fewer than three sizes, or numbers that have no logarithm. */
 export function fitPowerLaw(points: readonly { size: number; loss: number }[]): PowerLaw {
   if (new Set(points.map(({ size }) => size)).size < 3)
-    throw new RangeError(
-      `fitPowerLaw: there are ${points.length} points; give three sizes or more, because two ` +
-        `always lie on a line.`,
-    );
+    throw new RangeError(`fitPowerLaw: ${points.length} points; give three sizes or more.`);
   for (const { size, loss } of points) {
     if (!(size > 0 && loss > 0 && Number.isFinite(size * loss)))
       throw new RangeError(
@@ -34,17 +36,12 @@ export function fitPowerLaw(points: readonly { size: number; loss: number }[]): 
   const logs = points.map(({ size, loss }): [number, number] => [Math.log(size), Math.log(loss)]);
   const line = linearRegression(logs);
   const lineAt = linearRegressionLine(line);
-
-  const meanX = mean(logs.map(([x]) => x));
-  let squaresX = 0;
-  let squaredResiduals = 0;
-  for (const [x, y] of logs) {
-    squaresX += (x - meanX) ** 2;
-    squaredResiduals += (y - lineAt(x)) ** 2;
-  }
+  const residuals = logs.map(([x, y]) => y - lineAt(x)); // their mean is 0
+  const residualVariance = sumNthPowerDeviations(residuals, 2) / (logs.length - 2);
+  const sizes = logs.map(([x]) => x);
   return {
     exponent: -line.m,
-    standardError: Math.sqrt(squaredResiduals / (logs.length - 2) / squaresX),
+    standardError: Math.sqrt(residualVariance / sumNthPowerDeviations(sizes, 2)),
     rSquared: rSquared(logs, lineAt),
     predict: (size) => Math.exp(lineAt(Math.log(size))),
   };

@@ -30,17 +30,13 @@ export const recallStudy: Study<typeof recallSettings, RecallRun> = {
     const task = new RecallTask({ keys, values, batch, pairs: trainedOn, seed });
     const given = { ...settings, vocabSize: recallVocabSize(settings), weightDecay: 0.01 };
     const trainer = newTrainer(kind, task, given, seed);
-    return trainAndMeasure(trainer, {
-      stepsPerLoss: 50,
-      onStep,
-      async measure() {
-        const accuracy: number[] = [];
-        for (const pairs of measuredOn) {
-          const test = { keys, values, batch: 32, pairs, seed: 1_000_000 + seed };
-          accuracy.push(await answerAccuracy(trainer.model, new RecallTask(test)));
-        }
-        return { accuracy };
-      },
+    return trainAndMeasure(trainer, { stepsPerLoss: 50, onStep }, async () => {
+      const accuracy: number[] = [];
+      for (const pairs of measuredOn) {
+        const test = { keys, values, batch: 32, pairs, seed: 1_000_000 + seed };
+        accuracy.push(await answerAccuracy(trainer.model, new RecallTask(test)));
+      }
+      return { accuracy };
     });
   },
 };

@@ -39,35 +39,32 @@ export const recallVocabSize = ({ keys, values }: { keys: number; values: number
 
 /** Batches without end; batch n depends on the seed and n alone. */
 export class RecallTask implements DataLoader {
-  private readonly pairs: readonly number[];
-
   /** @throws RangeError naming the option that is out of range. */
   constructor(readonly options: RecallOptions) {
     const { keys, values, batch, pairs, tokens } = options;
-    this.pairs = [pairs].flat();
     checkCount('RecallTask', 'keys', keys, 'tokens');
     checkCount('RecallTask', 'values', values, 'tokens');
     checkCount('RecallTask', 'batch', batch, 'rows');
     if (tokens && tokens.length !== keys + values)
       throw new RangeError(
-        `RecallTask: there are ${tokens.length} tokens for ${keys} keys and ${values} values; ` +
-          `give one for each.`,
+        `RecallTask: there are ${tokens.length} tokens; give ${keys + values}, one for each key ` +
+          `and value.`,
       );
-    for (const n of this.pairs) {
+    for (const n of [pairs].flat()) {
       checkCount('RecallTask', 'pairs', n, 'pairs');
       if (n > keys)
         throw new RangeError(
-          `RecallTask: pairs is ${n}, but there are ${keys} keys, and each may come once; ` +
-            `give ${keys} or fewer.`,
+          `RecallTask: pairs is ${n}; give ${keys} or fewer: each key comes once.`,
         );
     }
   }
 
   at(number: number): Batch {
-    const { batch } = this.options;
-    const pairs = this.pairs[number % this.pairs.length];
-    const rows = range(batch).map((b) => this.row(pairs, number * batch + b));
-    return questionBatch(rows, 4 * pairs);
+    const { batch, pairs } = this.options;
+    const counts = [pairs].flat();
+    const count = counts[number % counts.length];
+    const rows = range(batch).map((b) => this.row(count, number * batch + b));
+    return questionBatch(rows, 4 * count);
   }
 
   private row(pairs: number, index: number): QuestionRow {
@@ -106,10 +103,7 @@ export function questionBatch(rows: QuestionRow[], N: number): Batch {
 /** 0 … count − 1. */
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/**
- * Share of the targets of the first `batches` batches that are the model's most likely token.
- * @throws RangeError if these batches have no targets.
- */
+/** Share of the targets of the first `batches` batches that are the model's most likely token. */
 export async function answerAccuracy(
   model: ForwardModel,
   loader: DataLoader,
@@ -121,20 +115,12 @@ export async function answerAccuracy(
   for (let i = 0; i < batches; i++) {
     const { inputs, targets } = loader.at(i);
     const mostLikely = tf.tidy(() => model.forward(inputs).argMax(2)); // [B, N]
-    try {
-      const answers = await mostLikely.data();
-      for (const [n, target] of targets.flat().entries()) {
-        if (target === IGNORE_INDEX) continue;
-        asked++;
-        if (answers[n] === target) right++;
-      }
-    } finally {
-      mostLikely.dispose();
+    const answers = await mostLikely.data().finally(() => mostLikely.dispose());
+    for (const [n, target] of targets.flat().entries()) {
+      if (target === IGNORE_INDEX) continue;
+      asked++;
+      if (answers[n] === target) right++;
     }
   }
-  if (asked === 0)
-    throw new RangeError(
-      'answerAccuracy: these batches have no targets; give a loader whose rows ask questions.',
-    );
   return right / asked;
 }

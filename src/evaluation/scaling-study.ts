@@ -37,12 +37,8 @@ export const atWidth = (kind: string, dim: number): string => `${kind}, ${dim} w
 /** The kind and the width in a name that `atWidth` made. @throws RangeError for other names. */
 export function fromName(name: string): { kind: string; dim: number } {
   const [, kind, dim] = /^(.*), (\d+) wide$/.exec(name) ?? [];
-  if (kind === undefined) {
-    const example = atWidth(scalingKinds[0], 64);
-    throw new RangeError(
-      `scaling: ${JSON.stringify(name)} is not a kind at a width; an example is ${example}.`,
-    );
-  }
+  if (kind === undefined)
+    throw new RangeError(`"${name}" is not a kind at a width; give one like Transformer, 64 wide.`);
   return { kind, dim: Number(dim) };
 }
 
@@ -58,15 +54,11 @@ export const scalingStudy: Study<typeof scalingSettings, ScalingRun> = {
     const learningRate = learningRateAt64 * Math.sqrt(64 / dim);
     const trainer = newTrainer(kind, train, { ...settings, dim, vocabSize, learningRate }, seed);
     const { model } = trainer;
-    return trainAndMeasure(trainer, {
-      stepsPerLoss: 25,
-      onStep,
-      async measure() {
-        const { loss } = await measureLoss(model, heldOut, { context });
-        const inner = model.parameters.count - 2 * dim * vocabSize;
-        const flops = steps * trainingFlops(model.config, context, { batch }).computed;
-        return { loss, inner, flops };
-      },
+    return trainAndMeasure(trainer, { stepsPerLoss: 25, onStep }, async () => {
+      const { loss } = await measureLoss(model, heldOut, { context });
+      const inner = model.parameters.count - 2 * dim * vocabSize;
+      const flops = steps * trainingFlops(model.config, context, { batch }).computed;
+      return { loss, inner, flops };
     });
   },
 };

@@ -41,14 +41,10 @@ export const splitsStudy: Study<typeof splitsSettings, SplitsRun> = {
     const { context, order, rare } = settings;
     const { vocabSize, train, heldOut } = bookInCharacters(settings);
     const trainer = newTrainer(kind, train, { ...settings, vocabSize }, seed);
-    return trainAndMeasure(trainer, {
-      stepsPerLoss: 25,
-      onStep,
-      async measure() {
-        const rule = { order, trainCounts: countNgrams(train, order), maxTrainCount: rare };
-        const loss = await measureArHits(trainer.model, heldOut, { ...rule, context });
-        return { all: loss.all, hit: loss.arHit, first: loss.firstOccurrence, share: loss.share };
-      },
+    return trainAndMeasure(trainer, { stepsPerLoss: 25, onStep }, async () => {
+      const rule = { order, trainCounts: countNgrams(train, order), maxTrainCount: rare };
+      const loss = await measureArHits(trainer.model, heldOut, { ...rule, context });
+      return { all: loss.all, hit: loss.arHit, first: loss.firstOccurrence, share: loss.share };
     });
   },
 };

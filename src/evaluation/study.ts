@@ -7,7 +7,7 @@
  * resumed. A file that was made with other settings is refused, so that its runs can be compared.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs';
 import { mean } from 'simple-statistics';
 import type { DataLoader } from '../training/batches';
 import { readCorpus, splitText } from '../training/corpus';
@@ -57,16 +57,14 @@ export interface Study<Settings extends { steps: number }, Run extends StudyRun>
 
 /** @throws RangeError if the file is not a study. */
 export function readStudy<Run extends StudyRun>(path: string): StudyFile<Run> {
-  const advice = 'npm run study -- --help says how to make one.';
-  let file: StudyFile<Run>;
   try {
-    file = JSON.parse(readFileSync(path, 'utf8'));
+    const file: StudyFile<Run> = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof file.study === 'string' && Array.isArray(file.runs)) return file;
+    throw new RangeError('it needs "study" and "runs"');
   } catch (error) {
-    throw new RangeError(`${path} is not a study (${(error as Error).message}). ${advice}`);
+    const advice = 'npm run study -- --help says how to make one.';
+    throw new RangeError(`${path} is not a study: ${(error as Error).message}. ${advice}`);
   }
-  if (typeof file?.study !== 'string' || !Array.isArray(file.runs))
-    throw new RangeError(`${path} is not a study: it needs "study" and "runs". ${advice}`);
-  return file;
 }
 
 /** The file at `path`, or a new one. @throws RangeError if it was made with other settings. */
@@ -83,8 +81,8 @@ export function openStudy<Run extends StudyRun>(
   }
   if (different.length > 0)
     throw new RangeError(
-      `${path} was made with other settings (${different.join(', ')}), and its runs cannot be ` +
-        `compared with new ones. Name another file with --out, or delete this one.`,
+      `${path} was made with other settings (${different.join(', ')}), so its runs cannot be ` +
+        `compared with new ones; name another file with --out, or delete this one.`,
     );
   return found;
 }
@@ -130,20 +128,19 @@ export function newTrainer(
   return new Trainer(model, source, trainerOptions(settings, seed));
 }
 
-export interface RunPlan<Result> {
+interface TrainingPlan {
   /** The stored training losses are means over so many steps. */
   stepsPerLoss: number;
   onStep?: OnStep;
   /** Called before the first step, with 0, and after each step. */
   afterStep?(step: number): Promise<void>;
-  /** Called at the end. */
-  measure(): Promise<Result>;
 }
 
 /** One run: trains until the schedule ends, measures, and disposes the trainer and its model. */
 export async function trainAndMeasure<Result extends object>(
   trainer: Trainer<TrainableModel & { dispose(): void }>,
-  { stepsPerLoss, onStep, afterStep, measure }: RunPlan<Result>,
+  { stepsPerLoss, onStep, afterStep }: TrainingPlan,
+  measure: () => Promise<Result>,
 ) {
   try {
     await afterStep?.(0);
@@ -151,24 +148,19 @@ export async function trainAndMeasure<Result extends object>(
       const report = await trainer.takeStep();
       onStep?.(report);
       await afterStep?.(report.step);
-      await setImmediate(); // lets signals and timers run, so that Ctrl-C works
+      await tf.nextFrame(); // lets signals and timers run, so that Ctrl-C works
     }
     const measured = await measure();
-    const losses = meansOf(stepsPerLoss, trainer.curve.losses);
+    const all = trainer.curve.losses;
+    const losses: number[] = []; // means to four digits, the last one of fewer steps
+    for (let start = 0; start < all.length; start += stepsPerLoss) {
+      losses.push(Number(mean(all.slice(start, start + stepsPerLoss)).toPrecision(4)));
+    }
     return { parameters: trainer.model.parameters.count, ...measured, losses };
   } finally {
     trainer.dispose();
     trainer.model.dispose();
   }
-}
-
-/** Means over groups of `size` values, to four digits; the last group may be smaller. */
-function meansOf(size: number, values: readonly number[]): number[] {
-  const means: number[] = [];
-  for (let start = 0; start < values.length; start += size) {
-    means.push(Number(mean(values.slice(start, start + size)).toPrecision(4)));
-  }
-  return means;
 }
 
 /**

@@ -85,13 +85,13 @@ describe('the bigram baseline', () => {
   const tokens = [0, 1, 0, 1, 0, 2, 0, 1];
 
   it('gives the probabilities that are counted by hand', () => {
-    const bigram = new BigramModel(tokens, 3, 2);
+    const bigram = new BigramModel(tokens, 3); // α is 5
     // 0 is followed by 1 three times and by 2 once.
-    // p(1) = (3 + 1) / (8 + 3), so p(1|0) = (3 + 2·4/11) / (4 + 2)
-    expect(bigram.probability(0, 1)).toBeCloseTo((3 + 8 / 11) / 6, 12);
-    expect(bigram.probability(0, 2)).toBeCloseTo((1 + 4 / 11) / 6, 12);
+    // p(1) = (3 + 1) / (8 + 3), so p(1|0) = (3 + 5·4/11) / (4 + 5)
+    expect(bigram.probability(0, 1)).toBeCloseTo((3 + 20 / 11) / 9, 12);
+    expect(bigram.probability(0, 2)).toBeCloseTo((1 + 10 / 11) / 9, 12);
     // 1 is also the last token: it is followed by another one only twice.
-    expect(bigram.probability(1, 0)).toBeCloseTo((2 + 10 / 11) / 4, 12);
+    expect(bigram.probability(1, 0)).toBeCloseTo((2 + 25 / 11) / 7, 12);
   });
 
   it('gives a distribution after every token, also after one that never occurred', () => {
@@ -121,7 +121,6 @@ describe('the bigram baseline', () => {
 
   it('refuses ids outside the vocabulary and texts without a pair', () => {
     expect(() => new BigramModel([0, 3], 3)).toThrow(/token 1 is 3; ids go from 0 to 2/);
-    expect(() => new BigramModel([0, 1], 3, 0)).toThrow(/alpha is 0/);
     expect(() => new BigramModel([0, 1], 3).loss([1])).toThrow(/has 1 tokens; give 2 or more/);
   });
 });

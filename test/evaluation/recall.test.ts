@@ -88,10 +88,10 @@ describe('associative recall', () => {
   });
 
   it.each([
-    [{ ...options, pairs: 13 }, /pairs is 13, but there are 12 keys/],
+    [{ ...options, pairs: 13 }, /pairs is 13; give 12 or fewer: each key comes once/],
     [{ ...options, pairs: 0 }, /pairs is 0/],
     [{ ...options, batch: 0 }, /batch is 0/],
-    [{ ...options, tokens: [1, 2] }, /there are 2 tokens for 12 keys and 9 values/],
+    [{ ...options, tokens: [1, 2] }, /there are 2 tokens; give 21, one for each key and value/],
   ])('%j is refused', (given, message) => expect(() => new RecallTask(given)).toThrow(message));
 });
 
@@ -173,7 +173,7 @@ describe('a needle in a haystack', () => {
       { ...common, length: 20, needles: 2 },
       /length is 20; 2 needles and their questions alone are 26/,
     ],
-    [{ ...common, length: 64, needles: 21 }, /needles is 21, but there are 20 cities/],
+    [{ ...common, length: 64, needles: 21 }, /needles is 21; give 20 or fewer/],
     [{ ...common, length: 64, needles: 1, depth: 1.5 }, /depth is 1.5/],
   ])('%j is refused', (given, message) =>
     expect(() => new NeedleTask(vocabulary, given)).toThrow(message),
