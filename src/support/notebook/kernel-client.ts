@@ -43,6 +43,8 @@ export class KernelClient {
   private readonly outputsOf = new Map<string, Output[]>();
   /** What was displayed under an id, in any cell: a later message may redraw it. */
   private readonly displayed = new Map<string, Output[]>();
+  /** Rejects when the kernel ends. */
+  private readonly died: Promise<never>;
 
   private constructor(
     private readonly process: ChildProcess,
@@ -50,7 +52,12 @@ export class KernelClient {
     private readonly iopub: Subscriber,
     private readonly key: string,
     private readonly folder: string,
-  ) {}
+  ) {
+    this.died = new Promise((_, reject) => {
+      process.once('exit', (code) => reject(new Error(`the kernel ended (code ${code})`)));
+    });
+    this.died.catch(() => undefined); // it may end while nobody waits
+  }
 
   /**
    * @param argv a kernel spec's, with {connection_file} in it.
@@ -76,7 +83,7 @@ export class KernelClient {
 
     const [program, ...args] = argv.map((arg) => (arg === '{connection_file}' ? file : arg));
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'], env });
-    const shell = new Dealer();
+    const shell = new Dealer({ linger: 0 }); // closing does not wait for a kernel that has died
     const iopub = new Subscriber({ receiveHighWaterMark: 0 }); // 0: no message is dropped
     shell.connect(`tcp://127.0.0.1:${shellPort}`);
     iopub.connect(`tcp://127.0.0.1:${iopubPort}`);
@@ -116,16 +123,10 @@ export class KernelClient {
       const error = new Error(`it took longer than ${timeoutMs / 1000} s`);
       timer = setTimeout(() => reject(error), timeoutMs);
     });
-    const died = new Promise<never>((_, reject) => {
-      this.process.once('exit', (exitCode) => {
-        reject(new Error(`the kernel ended (code ${exitCode})`));
-      });
-    });
     try {
-      return await Promise.race([this.run(code), tooLong, died]);
+      return await Promise.race([this.died, tooLong, this.run(code)]);
     } finally {
       clearTimeout(timer);
-      this.process.removeAllListeners('exit');
     }
   }
 
@@ -178,7 +179,6 @@ export class KernelClient {
   }
 
   stop(): void {
-    this.process.removeAllListeners('exit');
     this.process.kill('SIGKILL');
     this.shell.close();
     this.iopub.close();

@@ -146,3 +146,11 @@ describe('for readers', { timeout: 120_000 }, () => {
     );
   });
 });
+
+it('a kernel that ends between two cells is named at once', { timeout: 120_000 }, async () => {
+  const client = await KernelClient.start(kernelSpec().argv);
+  await client.execute('setTimeout(() => process.exit(3), 20);', 100_000);
+  await pause(500);
+  await expect(client.execute('1', 100_000)).rejects.toThrow('the kernel ended (code 3)');
+  client.stop();
+});
