@@ -1,24 +1,28 @@
-/** Lesson 1: scores become weights, weights a mean of values, and the past is kept. */
-import { attentionByDefinition, type OneHeadAttention } from '../../../attention/definition';
-import { dot, exercise, numbers, rows, total } from './exercise';
-
-const softmax = (scores: number[]): number[] => {
-  const largest = Math.max(...scores);
-  const e = scores.map((s) => Math.exp(s - largest));
-  return e.map((x) => x / total(e));
-};
+/** Lesson 1: scores become weights, outputs are weighted means of values, and the past is kept. */
+import { type AttentionRule, attentionByDefinition } from '../../../attention/definition';
+import { dot, numbers, rows, softmax, total, transposed } from './arithmetic';
+import { alike } from './compare';
+import { exercise } from './exercise';
 
 type Attend = (q: number[][], k: number[][], v: number[][]) => number[][];
 const attend: Attend = (q, k, v) => attentionByDefinition({ q, k, v });
-/** Weights [n][m] over all keys, causal or not, with any scale: the raw material of the mistakes. */
-const allWeights = (
-  q: number[][],
-  k: number[][],
-  { causal = true, scale = (q[0]?.length ?? 1) ** -0.5 } = {},
-): number[][] =>
-  q.map((qn, n) => softmax(k.map((km, m) => (causal && m > n ? -Infinity : scale * dot(qn, km)))));
-const mean = (weights: number[][], v: number[][]): number[][] =>
-  weights.map((row) => v[0].map((_, d) => row.reduce((sum, w, m) => sum + w * v[m][d], 0)));
+const attendBy =
+  (rule: AttentionRule): Attend =>
+  (q, k, v) =>
+    attentionByDefinition({ q, k, v }, rule);
+
+/** Scores [n][m] over all keys; those of the future are `masked`, if that is given. */
+const scoresOf = (q: number[][], k: number[][], masked?: number): number[][] =>
+  q.map((query, n) =>
+    k.map((key, m) =>
+      m > n && masked !== undefined ? masked : dot(query, key) / Math.sqrt(query.length),
+    ),
+  );
+const mixed = (weights: number[][], v: number[][]): number[][] =>
+  weights.map((row) => transposed(v).map((column) => dot(row, column)));
+/** As many entries as in the query; those that the value does not have are NaN. */
+const asWideAs = (query: number[], value: number[]): number[] =>
+  query.map((_, d) => value[d] ?? Number.NaN);
 
 interface Token {
   q: number[];
@@ -29,11 +33,18 @@ interface Cache {
   k: number[][];
   v: number[][];
 }
-const attendOne = (q: number[], { k, v }: Cache): number[] =>
-  (k.length === 0 ? v : attentionByDefinition({ q: [q], k, v } as OneHeadAttention)[0]) as number[];
-const step = ({ q, k, v }: Token, cache: Cache): { output: number[]; cache: Cache } => {
-  const grown = { k: [...cache.k, k], v: [...cache.v, v] };
-  return { output: attendOne(q, grown), cache: grown };
+interface Step {
+  output: number[];
+  cache: Cache;
+}
+const appended = ({ k, v }: Token, cache: Cache): Cache => ({
+  k: [...cache.k, k],
+  v: [...cache.v, v],
+});
+const step = (token: Token, cache: Cache, rule: AttentionRule = {}): Step => {
+  const { k, v } = appended(token, cache);
+  const [output] = attentionByDefinition({ q: [token.q], k, v }, rule);
+  return { output, cache: { k, v } };
 };
 const token = (seed: number): Token => ({
   q: numbers(3, seed),
@@ -47,34 +58,37 @@ export const lesson01 = [
     title: 'Scores become weights',
     difficulty: 1,
     signature: 'softmax(scores: number[]): number[]',
-    reference: softmax,
+    reference: (scores: number[]) => softmax(scores),
     cases: {
       'two equal scores': [[2, 2]],
       'three scores': [[0, 1, 2]],
       'negative scores': [[-3, -1, -2, 0.5]],
       'very large scores': [[1000, 1001, 999]],
     },
-    laws: {
-      'the weights sum to 1': (f) => Math.abs(total(f([0.3, -1, 4])) - 1) < 1e-9,
-      'adding 5 to every score changes nothing': (f) =>
-        f([5, 6, 7]).every((w, i) => Math.abs(w - f([0, 1, 2])[i]) < 1e-9),
+    properties: {
+      'the weights sum to 1': (f) => alike(total(f([0.3, -1, 4])), 1),
+      'adding 5 to every score changes nothing': (f) => alike(f([5, 6, 7]), f([0, 1, 2])),
     },
     mistakes: {
       'exp overflows': {
-        wrong: (scores) => scores.map((s) => Math.exp(s) / total(scores.map(Math.exp))),
-        hint: 'The formula is right and the machine is not: exp(1000) is infinite. By the second law you may subtract any number from all scores first. Which one makes every exponent at most 0?',
+        wrong: (scores) => scores.map((score) => Math.exp(score) / total(scores.map(Math.exp))),
+        hint:
+          'The formula is right, but exp(1000) is Infinity in the machine. By the last property ' +
+          'you may subtract one number from all scores: which makes every exponent 0 or less?',
       },
       'no exponential': {
-        wrong: (scores) => scores.map((s) => s / total(scores)),
-        hint: 'These are shares of the scores themselves. A weight must be positive even where the score is not: what function makes every number positive?',
+        wrong: (scores) => scores.map((score) => score / total(scores)),
+        hint:
+          'These are shares of the scores themselves. A weight must be positive even where the ' +
+          'score is negative: which function gives only positive numbers?',
       },
       'not normalised': {
-        wrong: (scores) => scores.map((s) => Math.exp(s - Math.max(...scores))),
-        hint: 'Positive, and the order is right. What do these numbers sum to, and what should they sum to?',
+        wrong: (scores) => scores.map((score) => Math.exp(score - Math.max(...scores))),
+        hint: 'All are positive, in the right order. What do they sum to, and what should they?',
       },
       'divided by the largest': {
-        wrong: (scores) => scores.map((s) => s / Math.max(...scores)),
-        hint: 'Dividing by the largest score makes the largest weight 1, and leaves nothing for the others to share.',
+        wrong: (scores) => scores.map((score) => score / Math.max(...scores)),
+        hint: 'Dividing by the largest score gives it weight 1. *All* weights together make 1.',
       },
     },
   }),
@@ -93,61 +107,68 @@ export const lesson01 = [
       ],
       'four tokens of width 4': [rows(4, 4, 1), rows(4, 4, 2), rows(4, 2, 3)],
       'six tokens, strong scores': [
-        rows(6, 9, 4).map((r) => r.map((x) => 3 * x)),
+        rows(6, 9, 4).map((row) => row.map((x) => 3 * x)),
         rows(6, 9, 5),
         rows(6, 3, 6),
       ],
     },
-    laws: {
+    properties: {
       'the future changes nothing': (f) => {
         const [q, k, v] = [rows(4, 2, 7), rows(4, 2, 8), rows(4, 2, 9)];
         const early = f(q.slice(0, 2), k.slice(0, 2), v.slice(0, 2));
-        return f(q, k, v)
-          .slice(0, 2)
-          .every((row, n) => row.every((x, d) => Math.abs(x - early[n][d]) < 1e-9));
+        return alike(f(q, k, v).slice(0, 2), early);
       },
     },
     mistakes: {
       'missing causal mask': {
-        wrong: (q, k, v) => mean(allWeights(q, k, { causal: false }), v),
-        hint: 'Every token looks at the whole text, the future included. Up to which key may query n look?',
+        wrong: attendBy({ causal: false }),
+        hint: 'Every token sees the whole text, the future included. Which keys may query n see?',
       },
-      'scale forgotten': {
-        wrong: (q, k, v) => mean(allWeights(q, k, { scale: 1 }), v),
-        hint: 'The weights are too sharp: with D features a dot product grows like √D. Where does the formula divide?',
-      },
-      'divided by D': {
-        wrong: (q, k, v) => mean(allWeights(q, k, { scale: 1 / q[0].length }), v),
-        hint: 'The weights are too level. A sum of D products of random signs grows like √D, not like D.',
-      },
-      'own token left out': {
-        wrong: (q, k, v) =>
-          q.map((qn, n) =>
-            n === 0
-              ? v[0].map(() => 0)
-              : attentionByDefinition({ q: [qn], k: k.slice(0, n), v: v.slice(0, n) })[0],
-          ),
-        hint: 'Each token looks at those before it, but not at itself. Then the first one has nobody: what should it see?',
-      },
-      'softmax over the queries': {
+      'score 0 instead of −∞': {
         wrong: (q, k, v) => {
-          const e = q.map((qn, n) =>
-            k.map((km, m) => (m > n ? 0 : Math.exp(dot(qn, km) / Math.sqrt(qn.length)))),
-          );
-          return mean(
-            e.map((row) => row.map((x, m) => x / total(e.map((other) => other[m])))),
+          const weights = scoresOf(q, k, 0).map((row) => softmax(row));
+          return mixed(weights, v);
+        },
+        hint: 'Your future has the score 0, and exp(0) is 1. Which score has an exponential of 0?',
+      },
+      'mask after the softmax': {
+        wrong: (q, k, v) => {
+          const weights = scoresOf(q, k).map((row) => softmax(row));
+          return mixed(
+            weights.map((row, n) => row.map((weight, m) => (m > n ? 0 : weight))),
             v,
           );
         },
-        hint: 'Wrong axis: your weights sum to 1 down each column (over the queries). Each query shares out its own attention.',
+        hint: 'You mask after the softmax, so rows do not sum to 1. Mask first, then normalise.',
       },
-      'mask after the softmax': {
+      'softmax over the queries': {
+        wrong: (q, k, v) => {
+          const columns = transposed(scoresOf(q, k, -Infinity)).map((column) => softmax(column));
+          return mixed(transposed(columns), v);
+        },
+        hint: 'Wrong axis: your columns (queries) sum to 1. The weights of one query should.',
+      },
+      'scale forgotten': {
+        wrong: attendBy({ scale: 1 }),
+        hint:
+          'The largest weights are too large: with Dk features a dot product grows like √Dk. ' +
+          'Where does the formula divide?',
+      },
+      'divided by Dk': {
+        wrong: (q, k, v) => attendBy({ scale: 1 / q[0].length })(q, k, v),
+        hint: 'The weights are too even: a sum of Dk products grows like √Dk, not like Dk.',
+      },
+      'own token left out': {
         wrong: (q, k, v) =>
-          mean(
-            allWeights(q, k, { causal: false }).map((row, n) => row.map((w, m) => (m > n ? 0 : w))),
-            v,
-          ),
-        hint: 'The future is hidden, but only after it took its share: your rows no longer sum to 1. Mask first, then normalise.',
+          q.map((query, n) => {
+            if (n === 0) return v[0].map(() => 0);
+            return attend([query], k.slice(0, n), v.slice(0, n))[0];
+          }),
+        hint: 'Your tokens do not see themselves. What should the first one see?',
+      },
+      'as wide as the query': {
+        wrong: (q, k, v) => attend(q, k, v).map((row) => asWideAs(q[0], row)),
+        hint: 'Your rows are as wide as q. They are means of the values, so as wide as v.',
       },
     },
   }),
@@ -156,55 +177,76 @@ export const lesson01 = [
     title: 'One step with a cache',
     difficulty: 3,
     signature:
-      'step(token: { q: number[]; k: number[]; v: number[] }, cache: { k: number[][]; v: number[][] }): { output: number[]; cache: { k: number[][]; v: number[][] } }',
-    reference: step,
+      'step(token: { q: number[]; k: number[]; v: number[] }, ' +
+      'cache: { k: number[][]; v: number[][] }): ' +
+      '{ output: number[]; cache: { k: number[][]; v: number[][] } }',
+    reference: (token: Token, cache: Cache) => step(token, cache),
     cases: {
-      'the first token': [token(1), { k: [], v: [] }],
-      'the third': [token(5), { k: rows(2, 3, 3), v: rows(2, 2, 4) }],
-      'the sixth': [token(9), { k: rows(5, 3, 6), v: rows(5, 2, 7) }],
+      'the first token': [
+        { q: [1, 0], k: [0, 1], v: [3, 6] },
+        { k: [], v: [] },
+      ],
+      'two equal scores': [
+        { q: [1, 0], k: [0, 2], v: [5, 8] },
+        { k: [[0, 1]], v: [[3, 6]] },
+      ],
+      'the third token': [token(5), { k: rows(2, 3, 3), v: rows(2, 2, 4) }],
+      'the sixth token': [token(9), { k: rows(5, 3, 6), v: rows(5, 2, 7) }],
     },
-    laws: {
+    properties: {
       'steps one by one = all at once': (f) => {
         const tokens = [1, 4, 7, 11].map(token);
-        const whole = attend(
-          tokens.map((t) => t.q),
-          tokens.map((t) => t.k),
-          tokens.map((t) => t.v),
-        );
+        const outputs: number[][] = [];
         let cache: Cache = { k: [], v: [] };
-        return tokens.every((t, n) => {
-          const done = f(t, cache);
+        for (const one of tokens) {
+          const done = f(one, cache);
+          outputs.push(done.output);
           cache = done.cache;
-          return done.output.every((x, d) => Math.abs(x - whole[n][d]) < 1e-9);
-        });
+        }
+        const [q, k, v] = [tokens.map((t) => t.q), tokens.map((t) => t.k), tokens.map((t) => t.v)];
+        return alike(outputs, attend(q, k, v));
       },
     },
     mistakes: {
-      'state not carried': {
-        wrong: (t, cache) => ({ output: step(t, cache).output, cache }),
-        hint: 'The output is right, the cache you hand back is the old one. What will the next token find there?',
+      'the old cache is returned': {
+        wrong: (token, cache) => ({ output: step(token, cache).output, cache }),
+        hint: 'The output is right. What will the next token find in the cache that you return?',
       },
       'attends before it appends': {
-        wrong: (t, cache) => ({
-          output: cache.k.length === 0 ? t.v.map(() => 0) : attendOne(t.q, cache),
-          cache: step(t, cache).cache,
+        wrong: (token, cache) => ({
+          output:
+            cache.k.length === 0 ? token.v.map(() => 0) : attend([token.q], cache.k, cache.v)[0],
+          cache: appended(token, cache),
         }),
-        hint: 'The cache is right, but the token looked before it was in it: a token attends to itself, too.',
+        hint: 'You attend before the token is in the cache: it attends to itself, too.',
       },
       'keeps only the newest': {
-        wrong: (t) => ({ output: t.v, cache: { k: [t.k], v: [t.v] } }),
-        hint: 'The past has gone: the cache holds one token however long the text is. Put the newcomer behind the others.',
+        wrong: ({ k, v }) => ({ output: v, cache: { k: [k], v: [v] } }),
+        hint: 'Your cache holds one token, however long the text. What of the earlier ones?',
       },
-      'newcomer in front': {
-        wrong: (t, cache) => ({
-          output: step(t, cache).output,
-          cache: { k: [t.k, ...cache.k], v: [t.v, ...cache.v] },
+      'the newest in front': {
+        wrong: (token, cache) => ({
+          output: step(token, cache).output,
+          cache: { k: [token.k, ...cache.k], v: [token.v, ...cache.v] },
         }),
-        hint: 'The output does not care about the order, but the place in the cache is the position of the token. Which end is the newest?',
+        hint:
+          'The output does not depend on the order, but the place in the cache is the position ' +
+          'of the token. At which end is the newest?',
       },
       'keeps the query as key': {
-        wrong: (t, cache) => step({ ...t, k: t.q }, cache),
-        hint: 'A role has been exchanged: what stands in the cache under k is the question of the token. Which of the three does nobody need again?',
+        wrong: (token, cache) => step({ ...token, k: token.q }, cache),
+        hint: 'Your cache holds the query under k. Which of the three is not needed again?',
+      },
+      'scale forgotten': {
+        wrong: (token, cache) => step(token, cache, { scale: 1 }),
+        hint: 'The cache is right, the weights are not: a score is q · k divided by √Dk.',
+      },
+      'as wide as the query': {
+        wrong: (token, cache) => {
+          const { output, cache: next } = step(token, cache);
+          return { output: asWideAs(token.q, output), cache: next };
+        },
+        hint: 'Your output is as wide as q. It is a mean of the values, so as wide as v.',
       },
     },
   }),

@@ -1,49 +1,38 @@
 /** Lesson 3: heads side by side, and choosing the next token. */
 import { attentionByDefinition } from '../../../attention/definition';
-import { exercise, rows, total } from './exercise';
-
-const split = (x: number[], heads: number): number[][] =>
-  Array.from({ length: heads }, (_, h) =>
-    x.slice((h * x.length) / heads, ((h + 1) * x.length) / heads),
-  );
+import { inParts, inTurn, rows, softmax, total } from './arithmetic';
+import { exercise } from './exercise';
 
 type MultiHead = (q: number[][], k: number[][], v: number[][], heads: number) => number[][];
-interface Choice {
-  heads?: (x: number[], heads: number) => number[][];
-  scale?: (width: number, heads: number) => number;
+interface Choices {
+  cut?: (row: number[], heads: number) => number[][];
+  scale?: (width: number) => number; // from the width of a whole row
   causal?: boolean;
 }
-const multi = (
-  q: number[][],
-  k: number[][],
-  v: number[][],
-  heads: number,
-  { heads: cut = split, scale, causal }: Choice = {},
-): number[][] => {
-  const part = (x: number[][], h: number): number[][] => x.map((row) => cut(row, heads)[h]);
-  const outputs = Array.from({ length: heads }, (_, h) =>
-    attentionByDefinition(
-      { q: part(q, h), k: part(k, h), v: part(v, h) },
-      { scale: scale?.(q[0].length, heads), causal },
-    ),
-  );
-  return q.map((_, n) => outputs.flatMap((out) => out[n]));
-};
-const dealt = (x: number[], heads: number): number[][] =>
-  Array.from({ length: heads }, (_, h) => x.filter((_, i) => i % heads === h));
-const reference: MultiHead = (q, k, v, heads) => multi(q, k, v, heads);
+const multiHead =
+  ({ cut = inParts, scale, causal }: Choices = {}): MultiHead =>
+  (q, k, v, heads) => {
+    const outputs: number[][][] = []; // [heads][N][Dv]
+    for (let h = 0; h < heads; h++) {
+      const ofHead = (x: number[][]): number[][] => x.map((row) => cut(row, heads)[h]);
+      const inputs = { q: ofHead(q), k: ofHead(k), v: ofHead(v) };
+      outputs.push(attentionByDefinition(inputs, { scale: scale?.(q[0].length), causal }));
+    }
+    return q.map((_, n) => outputs.flatMap((output) => output[n]));
+  };
+const reference = multiHead();
 
-/** The first token at which the summed probability passes u. */
-const pick = (weights: number[], u: number): number => {
+/** The first token at which the sum of the shares passes u. */
+function pick(weights: number[], u: number): number {
   let sum = 0;
-  const i = weights.findIndex((w) => {
-    sum += w / total(weights);
-    return u < sum;
-  });
-  return i < 0 ? weights.length - 1 : i;
-};
-const heat = (logits: number[], temperature: number): number[] =>
-  logits.map((x) => Math.exp((x - Math.max(...logits)) / temperature));
+  for (const [token, weight] of weights.entries()) {
+    sum += weight / total(weights);
+    if (u < sum) return token;
+  }
+  return weights.length - 1;
+}
+type Sample = (logits: number[], temperature: number, u: number) => number;
+const sample: Sample = (logits, temperature, u) => pick(softmax(logits, temperature), u);
 
 export const lesson03 = [
   exercise({
@@ -51,7 +40,7 @@ export const lesson03 = [
     title: 'A row becomes heads',
     difficulty: 1,
     signature: 'splitHeads(x: number[], heads: number): number[][]',
-    reference: split,
+    reference: (x: number[], heads: number) => inParts(x, heads),
     cases: {
       'two heads of two': [[1, 2, 3, 4], 2],
       'two heads of three': [[1, 2, 3, 4, 5, 6], 2],
@@ -59,21 +48,21 @@ export const lesson03 = [
       'one head': [[1, 2, 3], 1],
     },
     mistakes: {
-      'dealt out in turn': {
-        wrong: dealt,
-        hint: 'Wrong axis: you deal the features out in turn. A head is a run of neighbours: the first half of the row belongs to head 0.',
+      'features in turn': {
+        wrong: inTurn,
+        hint: 'Wrong axis: your heads take features in turn. Head 0 is the first part of the row.',
       },
       'heads and sizes exchanged': {
-        wrong: (x, heads) => split(x, x.length / heads),
-        hint: 'You cut the row into pieces of `heads` features. There should be `heads` pieces.',
+        wrong: (x, heads) => inParts(x, x.length / heads),
+        hint: 'You cut the row into parts of `heads` features. There should be `heads` parts.',
       },
       'the first head only': {
-        wrong: (x, heads) => split(x, heads).slice(0, 1),
+        wrong: (x, heads) => inParts(x, heads).slice(0, 1),
         hint: 'Where are the other heads?',
       },
       'a copy for each': {
         wrong: (x, heads) => Array.from({ length: heads }, () => [...x]),
-        hint: 'Every head gets the whole row. Together they should hold each feature once.',
+        hint: 'Every head gets the whole row. Together they should have each feature once.',
       },
     },
   }),
@@ -91,33 +80,34 @@ export const lesson03 = [
     },
     mistakes: {
       'scaled by the whole width': {
-        wrong: (q, k, v, heads) => multi(q, k, v, heads, { scale: (width) => width ** -0.5 }),
-        hint: 'With one head you are right, with more the weights are too level: each dot product runs over the features of a head, not of the whole row.',
+        wrong: multiHead({ scale: (width) => width ** -0.5 }),
+        hint:
+          'Right for one head; with more your weights are too even. A dot product runs over the ' +
+          'features of a head, not of the whole row.',
       },
       'scale forgotten': {
-        wrong: (q, k, v, heads) => multi(q, k, v, heads, { scale: () => 1 }),
+        wrong: multiHead({ scale: () => 1 }),
         hint: 'Scale forgotten: scores are divided by the root of the head size.',
       },
       'missing causal mask': {
-        wrong: (q, k, v, heads) => multi(q, k, v, heads, { causal: false }),
-        hint: 'Missing causal mask: tokens look at those that follow.',
+        wrong: multiHead({ causal: false }),
+        hint: 'Missing causal mask: tokens see those that follow.',
       },
       'one big head': {
-        wrong: (q, k, v) => multi(q, k, v, 1),
-        hint: 'One softmax for the whole row: heads that share their weights are one head.',
+        wrong: (q, k, v) => reference(q, k, v, 1),
+        hint: 'You take one softmax for the whole row. Each head has weights of its own.',
       },
-      'features dealt out': {
-        wrong: (q, k, v, heads) => multi(q, k, v, heads, { heads: dealt }),
-        hint: 'Wrong axis: your heads take every second feature. They are runs of neighbours, and are put back as runs.',
+      'features in turn': {
+        wrong: multiHead({ cut: inTurn }),
+        hint: 'Wrong axis: your heads take features in turn. They should take neighbours.',
       },
       'heads added up': {
-        wrong: (q, k, v, heads) => {
-          const width = q[0].length / heads;
-          return multi(q, k, v, heads).map((row) =>
-            row.slice(0, width).map((_, d) => total(split(row, heads).map((part) => part[d]))),
-          );
-        },
-        hint: 'You add the heads up. They stand side by side, and the row stays as wide as it was.',
+        wrong: (q, k, v, heads) =>
+          reference(q, k, v, heads).map((row) => {
+            const [first, ...others] = inParts(row, heads);
+            return first.map((x, d) => x + total(others.map((head) => head[d])));
+          }),
+        hint: 'You add the heads up. They stand side by side: the row stays as wide as it was.',
       },
     },
   }),
@@ -126,16 +116,15 @@ export const lesson03 = [
     title: 'Choosing the next token',
     difficulty: 2,
     signature: 'sample(logits: number[], temperature: number, u: number): number',
-    reference: (logits: number[], temperature: number, u: number) =>
-      pick(heat(logits, temperature), u),
+    reference: sample,
     cases: {
       'two equal, u in the first half': [[0, 0], 1, 0.2],
       'two equal, u in the second half': [[0, 0], 1, 0.7],
       'u = 0': [[1, 3, 2], 1, 0],
-      'almost 1': [[1, 3, 2, 0], 1, 0.999],
-      cool: [[1, 1.5, 2], 0.1, 0.05],
-      warm: [[0, 0.5], 2, 0.3],
-      hot: [[1, 6, 2], 10, 0.7],
+      'u is almost 1': [[1, 3, 2, 0], 1, 0.999],
+      'a low temperature': [[1, 1.5, 2], 0.1, 0.05],
+      'temperature 2': [[0, 0.5], 2, 0.3],
+      'a high temperature': [[1, 6, 2], 10, 0.7],
       'large logits': [[1000, 1001, 999], 1, 0.5],
       'in the middle': [[0, 1, 0, 1], 1, 0.6],
     },
@@ -145,33 +134,30 @@ export const lesson03 = [
         hint: 'That is greedy decoding: u and the temperature are not used.',
       },
       'temperature multiplied': {
-        wrong: (logits, temperature, u) => pick(heat(logits, 1 / temperature), u),
-        hint: 'You multiply by the temperature. Hot should mean level: which operation brings logits closer together?',
+        wrong: (logits, temperature, u) => sample(logits, 1 / temperature, u),
+        hint:
+          'You multiply by the temperature. A high one should make probabilities more even: ' +
+          'which operation brings logits closer together?',
       },
       'temperature forgotten': {
-        wrong: (logits, _, u) => pick(heat(logits, 1), u),
-        hint: 'Right at temperature 1. It is not used.',
+        wrong: (logits, _, u) => sample(logits, 1, u),
+        hint: 'Right at temperature 1. The temperature is not used.',
       },
       'off by one': {
         wrong: (logits, temperature, u) =>
-          Math.min(logits.length - 1, pick(heat(logits, temperature), u) + 1),
-        hint: 'Off by one: you pass the token at which the sum goes beyond u, and take the one behind it.',
+          Math.min(logits.length - 1, sample(logits, temperature, u) + 1),
+        hint: 'Off by one: you give the token after the one at which the sum passes u.',
       },
       'no exponential': {
-        wrong: (logits, temperature, u) =>
-          pick(
-            logits.map((x) => x / temperature),
-            u,
-          ),
-        hint: 'Logits are not probabilities: they may be negative, and do not sum to 1. Softmax first.',
+        wrong: (logits, _, u) => pick(logits, u),
+        hint: 'Logits are no probabilities: they may be negative, and do not sum to 1.',
       },
       'exp overflows': {
-        wrong: (logits, temperature, u) =>
-          pick(
-            logits.map((x) => Math.exp(x / temperature)),
-            u,
-          ),
-        hint: 'Right for small logits. exp(1000) is infinite; subtract the largest logit first.',
+        wrong: (logits, temperature, u) => {
+          const exps = logits.map((x) => Math.exp(x / temperature));
+          return pick(exps, u);
+        },
+        hint: 'Right for small logits. exp(1000) is Infinity: subtract the largest logit first.',
       },
     },
   }),

@@ -1,12 +1,27 @@
-/** Lesson 4: the weights of a memory that fades, its state, and a chunk that does both. */
+/** Lesson 4: the weights of a memory that fades, its state, and a chunk that uses both. */
 import { recurrenceByDefinition } from '../../../retention/definition';
-import { dot, exercise, numbers, rows, transposed } from './exercise';
+import { dot, numbers, past, rows, transposed, zeros, zerosLike } from './arithmetic';
+import { alike } from './compare';
+import { exercise } from './exercise';
 
-/** Product of gammas[first] … gammas[last]; 1 if there are none. */
+/** Product of the gates from `first` to `last`; 1 if there are none. */
 const product = (gammas: number[], first: number, last: number): number =>
   gammas.slice(Math.max(0, first), last + 1).reduce((a, b) => a * b, 1);
+/** An N × N matrix, here called by its indices. */
+const matrix = (gammas: number[], entry: (n: number, m: number) => number): number[][] =>
+  gammas.map((_, n) => gammas.map((_, m) => entry(n, m)));
 const decay = (gammas: number[], from = 1, to = 0): number[][] =>
-  gammas.map((_, n) => gammas.map((_, m) => (m <= n ? product(gammas, m + from, n + to) : 0)));
+  matrix(gammas, (n, m) => (m <= n ? product(gammas, m + from, n + to) : 0));
+const decayBothWays = (gammas: number[]): number[][] =>
+  matrix(gammas, (n, m) => product(gammas, Math.min(n, m) + 1, Math.max(n, m)));
+const betaOf = (gammas: number[], from = 0, to = 0): number[] =>
+  gammas.map((_, n) => product(gammas, from, n + to));
+const dividedDecay = (gammas: number[]): number[][] => {
+  const beta = betaOf(gammas);
+  return matrix(gammas, (n, m) => (m <= n ? beta[n] / beta[m] : 0));
+};
+/** A hundred gates so strong that their product underflows to 0. */
+const strongGates: number[] = new Array(100).fill(0.0004);
 
 interface Token {
   q: number[];
@@ -14,28 +29,14 @@ interface Token {
   v: number[];
   gamma: number;
 }
-interface Retained {
-  output: number[];
-  state: number[][];
-}
-const write = (S: number[][], { k, v }: Token, keep: number, add = 1): number[][] =>
-  S.map((row, i) => row.map((s, d) => keep * s + add * k[i] * v[d]));
 const read = (q: number[], S: number[][]): number[] =>
   transposed(S).map((column) => dot(q, column));
-const retain = (token: Token, state: number[][]): Retained => {
-  const S = write(state, token, token.gamma);
-  return { output: read(token.q, S), state: S };
+/** S ← keep · S + add · kᵀ v, then the output q S. */
+const retain = ({ q, k, v, gamma }: Token, S: number[][], keep = gamma, add = 1) => {
+  const state = S.map((row, i) => row.map((s, d) => keep * s + add * k[i] * v[d]));
+  return { output: read(q, state), state };
 };
-const both = (token: Token, state: number[][]): Retained => ({
-  output: read(token.q, state),
-  state,
-});
-const token = (seed: number, gamma: number): Token => ({
-  q: numbers(2, seed),
-  k: numbers(2, seed + 1),
-  v: numbers(2, seed + 2),
-  gamma,
-});
+const token = { q: [1, 0], k: [1, 2], v: [3, 4], gamma: 0.5 };
 
 interface Chunk {
   q: number[][];
@@ -43,44 +44,50 @@ interface Chunk {
   v: number[][];
   gammas: number[];
 }
-interface ChunkResult {
-  output: number[][];
-  state: number[][];
+type ChunkForm = (inputs: Chunk, state: number[][]) => { output: number[][]; state: number[][] };
+/** The four decays of the chunkwise form; each is a place for mistakes. */
+interface Decays {
+  inside: number[][]; // D: from token to token
+  beta: number[]; // of the past, when token j reads it
+  decayToEnd: number[]; // of what token j writes, when the chunk ends
+  chunkDecay: number; // of the past, when the chunk ends
 }
-/** Each of the four places where a chunk can go wrong, as a function of β; the right one is the default. */
-const chunk = (
-  { q, k, v, gammas }: Chunk,
-  state: number[][],
-  {
-    before = (j: number) => product(gammas, 0, j),
-    reaching = (j: number) => product(gammas, j + 1, gammas.length - 1),
-    keep = product(gammas, 0, gammas.length - 1),
-    inside = decay(gammas),
-  } = {},
-): ChunkResult => ({
-  output: q.map((qn, n) =>
-    v[0].map(
-      (_, d) =>
-        before(n) * read(qn, state)[d] +
-        k.reduce((sum, km, m) => sum + inside[n][m] * dot(qn, km) * v[m][d], 0),
-    ),
-  ),
-  state: state.map((row, i) =>
-    row.map((s, d) => keep * s + k.reduce((sum, km, m) => sum + reaching(m) * km[i] * v[m][d], 0)),
-  ),
-});
-const reference = ({ q, k, v, gammas }: Chunk, state: number[][]): ChunkResult =>
-  recurrenceByDefinition({ q, k, v, logDecay: gammas.map(Math.log) }, state);
-const zeros = [
-  [0, 0],
-  [0, 0],
+const rightDecays = (gammas: number[]): Decays => {
+  const last = gammas.length - 1;
+  const inside = decay(gammas);
+  const beta = betaOf(gammas);
+  return { inside, beta, decayToEnd: inside[last], chunkDecay: beta[last] };
+};
+const chunkBy =
+  (choose: (gammas: number[]) => Partial<Decays>): ChunkForm =>
+  ({ q, k, v, gammas }, S) => {
+    const { inside, beta, decayToEnd, chunkDecay } = { ...rightDecays(gammas), ...choose(gammas) };
+    const values = transposed(v); // [Dv][N]
+    const output = q.map((query, n) => {
+      const weights = k.map((key, m) => inside[n][m] * dot(query, key));
+      const fromPast = read(query, S);
+      return values.map((column, d) => dot(weights, column) + beta[n] * fromPast[d]);
+    });
+    const state = S.map((row, i) => {
+      const weights = k.map((key, m) => decayToEnd[m] * key[i]);
+      return row.map((s, d) => chunkDecay * s + dot(weights, values[d]));
+    });
+    return { output, state };
+  };
+/** A wrong β, on reading only or in the new state, too. */
+const withBeta = (from: number, to: number): ChunkForm[] => [
+  chunkBy((gammas) => ({ beta: betaOf(gammas, from, to) })),
+  chunkBy((gammas) => {
+    const beta = betaOf(gammas, from, to);
+    return { beta, chunkDecay: beta[beta.length - 1] };
+  }),
 ];
-const drawn = (count: number, seed: number, gammas: number[]): Chunk => ({
-  q: rows(count, 2, seed),
-  k: rows(count, 2, seed + 1),
-  v: rows(count, 2, seed + 2),
-  gammas,
-});
+const chunk: ChunkForm = ({ q, k, v, gammas }, S) =>
+  recurrenceByDefinition({ q, k, v, logDecay: gammas.map(Math.log) }, S);
+const drawn = (gammas: number[], seed: number): Chunk => {
+  const draw = (place: number): number[][] => rows(gammas.length, 2, seed + place);
+  return { q: draw(0), k: draw(1), v: draw(2), gammas };
+};
 
 export const lesson04 = [
   exercise({
@@ -93,34 +100,59 @@ export const lesson04 = [
       'one token': [[0.3]],
       'halving, four tokens': [[0.5, 0.5, 0.5, 0.5]],
       'a different gate each time': [[0.9, 0.5, 0.8, 0.25, 0.6]],
+      'a hundred strong gates': [strongGates],
     },
-    laws: {
-      'a token holds all of itself': (f) => f([0.2, 0.7, 0.4]).every((row, n) => row[n] === 1),
+    properties: {
+      'nothing of a token has faded when it reads itself': (f) =>
+        f([0.2, 0.7, 0.4]).every((row, n) => row[n] === 1),
     },
     mistakes: {
-      "the key's own gate counted": {
+      "the token's own gate counted": {
         wrong: (gammas) => decay(gammas, 0),
-        hint: 'Decay off by one: a token has already faded when it arrives. What is D[n][n]?',
+        hint: 'Decay off by one: your tokens have faded when they arrive. What is D[n][n]?',
       },
-      "the query's gate left out": {
+      "the reader's gate left out": {
         wrong: (gammas) => decay(gammas, 1, -1),
-        hint: 'Decay off by one: the gate of the reader itself is missing. D[1][0] should be the gate of token 1.',
+        hint: 'Decay off by one: D[1][0] is the gate of token 1, the gate of the reader.',
+      },
+      'γ_m … γ_{n−1}': {
+        wrong: (gammas) => decay(gammas, 0, -1),
+        hint:
+          "The right number of gates, but one place too early: a token's own gate fades what " +
+          'came before it, not the token. D[1][0] is the gate of token 1.',
       },
       'missing causal mask': {
-        wrong: (gammas) =>
-          gammas.map((_, n) =>
-            gammas.map((_, m) => product(gammas, Math.min(n, m) + 1, Math.max(n, m))),
-          ),
-        hint: 'The lower triangle is right. What lies above the diagonal has not been said yet: what should it weigh?',
+        wrong: decayBothWays,
+        hint: 'Above the diagonal stand tokens that are still to come. What is their weight?',
+      },
+      'ragged rows': {
+        wrong: (gammas) => decay(gammas).map((row, n) => row.slice(0, n + 1)),
+        hint: 'The numbers are right, but row n ends at column n. Fill it up with zeros.',
+      },
+      'diagonal only': {
+        wrong: (gammas) => matrix(gammas, (n, m) => (n === m ? 1 : 0)),
+        hint: 'Your tokens see themselves alone. What is left of token 0 when token 1 reads?',
       },
       transposed: {
         wrong: (gammas) => transposed(decay(gammas)),
-        hint: 'Wrong axis: row n belongs to the reader n, column m to the token it remembers. The zeros should lie in the upper right.',
+        hint:
+          'Wrong axis: row n belongs to the reader n, column m to the token that is remembered. ' +
+          'The zeros stand in the upper right.',
       },
-      'printed upside down': {
-        wrong: (gammas) =>
-          gammas.map((_, n) => gammas.map((_, m) => (m <= n ? 1 / product(gammas, m + 1, n) : 0))),
-        hint: 'Your weights grow with distance. You have divided β_m by β_n; the paper prints it so for the chunk, and it is a slip there, too.',
+      'upside down': {
+        wrong: (gammas) => {
+          const D = decay(gammas);
+          return matrix(gammas, (n, m) => (m <= n ? 1 / D[n][m] : 0));
+        },
+        hint:
+          'Your weights grow with distance: you divide β_m by β_n. ' +
+          '(The paper prints it so for the chunk; that is a slip.)',
+      },
+      'running products divided': {
+        wrong: dividedDecay,
+        hint:
+          'Right on paper: β_n / β_m. After many strong gates both are 0 in the machine, and 0/0 ' +
+          'is NaN. Multiply the gates between m and n instead of dividing.',
       },
     },
   }),
@@ -129,54 +161,45 @@ export const lesson04 = [
     title: 'The same memory, one token at a time',
     difficulty: 2,
     signature:
-      'retain(token: { q: number[]; k: number[]; v: number[]; gamma: number }, state: number[][]): { output: number[]; state: number[][] }',
-    reference: retain,
+      'retain(token: { q: number[]; k: number[]; v: number[]; gamma: number }, ' +
+      'state: number[][]): { output: number[]; state: number[][] }',
+    reference: (token: Token, state: number[][]) => retain(token, state),
     cases: {
-      'the first token': [{ q: [1, 0], k: [1, 2], v: [3, 4], gamma: 0.5 }, zeros],
-      'a state was there before': [
-        { q: [1, 0], k: [1, 2], v: [3, 4], gamma: 0.5 },
-        [
-          [8, 0],
-          [0, 8],
-        ],
+      'the first token': [token, zeros],
+      'a state from before': [token, past],
+      'any numbers': [
+        { q: numbers(2, 6), k: numbers(2, 7), v: numbers(2, 8), gamma: 0.8 },
+        rows(2, 2, 3),
       ],
-      'any numbers': [token(6, 0.8), rows(2, 2, 3)],
     },
     mistakes: {
       'reads before it writes': {
         wrong: (t, S) => ({ output: read(t.q, S), state: retain(t, S).state }),
-        hint: 'The state is right, the output is that of a moment ago. Two lines stand in the wrong order: a token reads what it has written.',
+        hint: 'The output reads the old state. A token reads what it has written, too.',
       },
       'nothing fades': {
-        wrong: (t, S) => both(t, write(S, t, 1)),
+        wrong: (t, S) => retain(t, S, 1),
         hint: 'Nothing is ever forgotten. Where does gamma go?',
       },
-      'the newcomer fades': {
-        wrong: (t, S) => both(t, write(S, t, t.gamma, t.gamma)),
-        hint: 'The newcomer has faded too, before anyone read it. Gamma multiplies the old state only.',
+      'the new token fades, too': {
+        wrong: (t, S) => retain(t, S, t.gamma, t.gamma),
+        hint: 'Your new token fades before it is read. Gamma multiplies the old state only.',
       },
       'moving average': {
-        wrong: (t, S) => both(t, write(S, t, t.gamma, 1 - t.gamma)),
-        hint: 'That is a moving average, whose weights sum to 1. Retention does not shrink the newcomer.',
+        wrong: (t, S) => retain(t, S, t.gamma, 1 - t.gamma),
+        hint: 'That is a moving average. Retention adds the new token as it is, not (1 − γ) of it.',
       },
       'wrong axis': {
-        wrong: (t, S) => {
-          const next = write(S, { ...t, k: t.v, v: t.k }, t.gamma);
-          return { output: read(t.q, next), state: next };
-        },
-        hint: 'Wrong axis: rows of the state belong to k, columns to v. You have written v down the rows.',
+        wrong: (t, S) => retain({ ...t, k: t.v, v: t.k }, S),
+        hint: 'Wrong axis: rows of the state belong to k, columns to v. You have them exchanged.',
       },
       'state not carried': {
-        wrong: (t, S) =>
-          retain(
-            t,
-            S.map((row) => row.map(() => 0)),
-          ),
-        hint: 'You begin afresh with every token: what was in the state when you came is gone.',
+        wrong: (t, S) => retain(t, zerosLike(S)),
+        hint: 'State not carried: you begin with zeros at every token.',
       },
-      'hands back the old state': {
+      'the old state is returned': {
         wrong: (t, S) => ({ output: retain(t, S).output, state: S }),
-        hint: 'State not carried: the output is right, but the state you hand on is the one you got.',
+        hint: 'The output is right, but the state that you return is the old one.',
       },
     },
   }),
@@ -185,69 +208,99 @@ export const lesson04 = [
     title: 'A chunk at a time',
     difficulty: 3,
     signature:
-      'chunk(inputs: { q: number[][]; k: number[][]; v: number[][]; gammas: number[] }, state: number[][]): { output: number[][]; state: number[][] }',
-    reference,
+      'chunk(inputs: { q: number[][]; k: number[][]; v: number[][]; gammas: number[] }, ' +
+      'state: number[][]): { output: number[][]; state: number[][] }',
+    reference: chunk,
     cases: {
-      'one token, no past': [drawn(1, 1, [0.5]), zeros],
-      'two tokens, no past': [drawn(2, 3, [0.5, 0.25]), zeros],
-      'one token and a past': [drawn(1, 1, [0.5]), rows(2, 2, 8)],
-      'four tokens and a past': [drawn(4, 5, [0.9, 0.5, 0.8, 0.6]), rows(2, 2, 9)],
+      'one token, no past': [{ q: [[1, 0]], k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, zeros],
+      'one token and a past': [{ q: [[1, 0]], k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, past],
+      'two tokens, no past': [drawn([0.5, 0.25], 3), zeros],
+      'four tokens and a past': [drawn([0.9, 0.5, 0.8, 0.6], 5), rows(2, 2, 9)],
+      'a hundred strong gates': [drawn(strongGates, 7), rows(2, 2, 9)],
     },
-    laws: {
+    properties: {
       'a chunk of four = two chunks of two': (f) => {
-        const x = drawn(4, 6, [0.9, 0.4, 0.7, 0.8]);
+        const { q, k, v, gammas } = drawn([0.9, 0.4, 0.7, 0.8], 6);
         const part = (a: number, b: number): Chunk => ({
-          q: x.q.slice(a, b),
-          k: x.k.slice(a, b),
-          v: x.v.slice(a, b),
-          gammas: x.gammas.slice(a, b),
+          q: q.slice(a, b),
+          k: k.slice(a, b),
+          v: v.slice(a, b),
+          gammas: gammas.slice(a, b),
         });
-        const first = f(part(0, 2), rows(2, 2, 4));
+        const whole = f(part(0, 4), past);
+        const first = f(part(0, 2), past);
         const second = f(part(2, 4), first.state);
-        const whole = f(x, rows(2, 2, 4));
-        return [...first.output, ...second.output, ...second.state].every((row, n) =>
-          row.every((y, d) => Math.abs(y - [...whole.output, ...whole.state][n][d]) < 1e-9),
+        return (
+          alike([...first.output, ...second.output], whole.output) &&
+          alike(second.state, whole.state)
         );
       },
     },
     mistakes: {
-      'the past does not fade on reading': {
-        wrong: (x, S) => chunk(x, S, { before: () => 1 }),
-        hint: 'The states are right. What a token reads from earlier chunks has passed every gate of this chunk up to its own: β is missing there.',
+      'the past is not read': {
+        wrong: chunkBy((gammas) => ({ beta: gammas.map(() => 0) })),
+        hint:
+          'The state is right, but no output contains anything of the given state. ' +
+          'Which of the two terms of out_j reads it?',
       },
-      'past faded one gate too few': {
-        wrong: (x, S) => chunk(x, S, { before: (j) => product(x.gammas, 0, j - 1) }),
-        hint: "Decay off by one: β of a token includes the token's own gate. Even the first token of a chunk fades what came before.",
+      'the past does not fade on reading': {
+        wrong: chunkBy((gammas) => ({ beta: gammas.map(() => 1) })),
+        hint:
+          'The state is right. What a token reads from earlier chunks has passed all gates of ' +
+          'this chunk up to its own: β is missing there.',
+      },
+      'β of the last token for all': {
+        wrong: chunkBy((gammas) => ({ beta: gammas.map(() => product(gammas, 0, gammas.length)) })),
+        hint:
+          'The state is right, but every token reads the past with β_last. ' +
+          'Token j comes before the end: it has passed the gates up to j only.',
+      },
+      'β one gate too short': {
+        wrong: withBeta(0, -1),
+        hint: "β off by one: β of a token includes the token's own gate, also for the first.",
+      },
+      'β without the first gate': {
+        wrong: withBeta(1, 0),
+        hint: 'β off by one: β includes the first gate of the chunk, and column 0 of D does not.',
       },
       'values reach the end unfaded': {
-        wrong: (x, S) => chunk(x, S, { reaching: () => 1 }),
-        hint: "What a token writes still fades until the chunk ends: the factor β_last/β is missing in the state. (RetNet's first preprint had the same gap.)",
+        wrong: chunkBy((gammas) => ({ decayToEnd: gammas.map(() => 1) })),
+        hint:
+          'What a token writes fades until the chunk ends: β_last / β_m is missing in the state. ' +
+          "(RetNet's first preprint had the same gap.)",
       },
       "a value's own gate counted": {
-        wrong: (x, S) =>
-          chunk(x, S, { reaching: (j) => product(x.gammas, j, x.gammas.length - 1) }),
-        hint: "Decay off by one in the state: a value has passed the gates behind its token, not the token's own.",
+        wrong: chunkBy((gammas) => ({ decayToEnd: decay(gammas, 0)[gammas.length - 1] })),
+        hint: 'Off by one in the state: a value fades by the gates *after* its token.',
       },
       'old state kept whole': {
-        wrong: (x, S) => chunk(x, S, { keep: 1 }),
-        hint: 'The outputs are right. The old state must fade by all gates of the chunk before you add to it.',
+        wrong: chunkBy(() => ({ chunkDecay: 1 })),
+        hint: 'The outputs are right. By which gates has the old state faded at the end?',
       },
       'state not carried': {
-        wrong: (x, S) =>
-          chunk(
-            x,
-            S.map((row) => row.map(() => 0)),
-          ),
-        hint: 'State not carried: without a past you are right, with one you are not. Nothing of the given state arrives.',
+        wrong: (inputs, S) => chunk(inputs, zerosLike(S)),
+        hint: 'State not carried: right without a past. Nothing of the given state arrives.',
+      },
+      'the old state is returned': {
+        wrong: (inputs, S) => ({ output: chunk(inputs, S).output, state: S }),
+        hint: 'The outputs are right, but the state that you return is the old one.',
       },
       'missing causal mask': {
-        wrong: (x, S) =>
-          chunk(x, S, {
-            inside: x.gammas.map((_, n) =>
-              x.gammas.map((_, m) => product(x.gammas, Math.min(n, m) + 1, Math.max(n, m))),
-            ),
+        wrong: chunkBy((gammas) => ({ inside: decayBothWays(gammas) })),
+        hint: 'Inside the chunk your tokens read from tokens after them. Which m may n read?',
+      },
+      'running products divided': {
+        wrong: [
+          chunkBy((gammas) => {
+            const inside = dividedDecay(gammas);
+            return { inside, decayToEnd: inside[gammas.length - 1] };
           }),
-        hint: 'Inside the chunk a token reads from tokens behind it. Which m may n read?',
+          chunkBy((gammas) => ({ inside: dividedDecay(gammas) })),
+          chunkBy((gammas) => ({ decayToEnd: dividedDecay(gammas)[gammas.length - 1] })),
+        ],
+        hint:
+          'Right until β is 0 in the machine: then β_j / β_m is 0/0. ' +
+          'Multiply the gates between the two tokens, as decayMatrix does.',
       },
     },
   }),

@@ -1,5 +1,6 @@
-/** Lesson 5: a gate as a half-life, its logarithm, and silence that must not fade. */
-import { exercise, numbers, rows, sigmoid } from './exercise';
+/** Lesson 5: a gate as a half-life, its logarithm, and padding that must not fade the state. */
+import { past, rows, sigmoid, zeros, zerosLike } from './arithmetic';
+import { exercise } from './exercise';
 
 /** ln γ = ln σ(z) / τ, and ln σ(z) = −softplus(−z), which never overflows when written so. */
 const logGamma = (z: number, tau: number): number =>
@@ -11,21 +12,29 @@ interface Turn {
   v: number[][];
   gammas: number[];
 }
-/** Walks over the turn; `writes` and `fades` say whether token n does. */
-const walked = (
-  { k, v, gammas }: Turn,
-  state: number[][],
-  writes: (n: number) => boolean,
-  fades: (n: number) => boolean,
-): number[][] =>
-  gammas.reduce(
-    (S, gamma, n) =>
-      S.map((row, i) =>
-        row.map((s, d) => (fades(n) ? gamma : 1) * s + (writes(n) ? k[n][i] * v[n][d] : 0)),
-      ),
-    state,
-  );
-const always = (): boolean => true;
+interface Choices {
+  isReal?: (n: number, padding: number, length: number) => boolean;
+  writes?: (isReal: boolean) => boolean;
+  /** The gate that a padding token gets. */
+  paddingGate?: (gamma: number) => number;
+}
+type StateAfter = (turn: Turn, padding: number, state: number[][]) => number[][];
+const stateAfter =
+  ({
+    isReal = (n, padding) => n >= padding,
+    writes = (real) => real,
+    paddingGate = () => 1,
+  }: Choices = {}): StateAfter =>
+  ({ k, v, gammas }, padding, state) => {
+    let S = state;
+    for (const [n, gamma] of gammas.entries()) {
+      const real = isReal(n, padding, gammas.length);
+      const keep = real ? gamma : paddingGate(gamma);
+      const add = writes(real) ? 1 : 0;
+      S = S.map((row, i) => row.map((s, d) => keep * s + add * k[n][i] * v[n][d]));
+    }
+    return S;
+  };
 const turn = (seed: number, gammas: number[]): Turn => ({
   k: rows(gammas.length, 2, seed),
   v: rows(gammas.length, 2, seed + 1),
@@ -40,36 +49,44 @@ export const lesson05 = [
     signature: 'halfLife(z: number, tau: number): number',
     reference: halfLife,
     cases: {
-      'undecided, no temperature': [0, 1],
-      'undecided, τ = 16': [0, 16],
-      'wants to forget': [-4, 16],
-      'wants to keep': [4, 16],
+      'no temperature': [0, 1],
+      'a logit of 0': [0, 16],
+      'a gate that forgets': [-4, 16],
+      'a gate that keeps': [4, 16],
       'another temperature': [2, 8],
     },
     mistakes: {
       'temperature forgotten': {
         wrong: (z) => halfLife(z, 1),
-        hint: 'Right without a temperature. τ makes the gate γ = σ(z)^(1/τ): what does that do to ln γ?',
+        hint: 'Right without a temperature. γ = σ(z)^(1/τ): what does τ do to ln γ?',
+      },
+      'τ on the wrong side': {
+        wrong: (z, tau) => halfLife(z, 1) / tau,
+        hint: 'Your half-life shrinks with τ. ln γ = ln σ(z) / τ, and ln γ is the divisor.',
       },
       'temperature inside the sigmoid': {
         wrong: (z, tau) => halfLife(z / tau, 1),
-        hint: 'You divide the logit by τ before the sigmoid. The τ-th root is taken after it; an undecided gate should last τ tokens.',
+        hint: 'The τ-th root is taken *after* the sigmoid: z = 0 should last τ tokens.',
       },
       'temperature as a divisor': {
         wrong: (z, tau) => Math.LN2 / -Math.log(sigmoid(z) / tau),
-        hint: 'γ is the τ-th root of the sigmoid, not the sigmoid divided by τ: a root pulls towards 1, a division towards 0.',
+        hint: 'γ is the τ-th root of σ(z), not σ(z) / τ: a root brings it closer to 1.',
+      },
+      'upside down': {
+        wrong: (z, tau) => 1 / halfLife(z, tau),
+        hint: 'Upside down: a gate closer to 1 should have a longer half-life.',
       },
       'time to 1/e': {
         wrong: (z, tau) => 1 / -logGamma(z, tau),
-        hint: 'That is the time after which 1/e is left. Half should be left: every number of yours is too large by the same factor.',
+        hint: 'That is when 1/e is left. Which factor is missing for one half?',
       },
       'sign lost': {
         wrong: (z, tau) => -halfLife(z, tau),
-        hint: 'A half-life is positive, and both logarithms are negative. One of the two lost its sign.',
+        hint: 'A half-life is positive. Both logarithms are negative; one has lost its sign.',
       },
       'the share that is left': {
         wrong: (z, tau) => Math.exp(logGamma(z, tau)),
-        hint: 'That is γ itself, what one step leaves. How many steps leave one half?',
+        hint: 'That is γ itself, what one step leaves. After how many steps is one half left?',
       },
     },
   }),
@@ -80,21 +97,33 @@ export const lesson05 = [
     signature: 'logGamma(z: number, tau: number): number',
     reference: logGamma,
     cases: {
-      undecided: [0, 16],
-      open: [5, 16],
-      closing: [-5, 16],
-      'shut tight': [-800, 16],
-      'wide open': [800, 16],
+      'a logit of 0': [0, 16],
+      'a positive logit': [5, 16],
+      'a negative logit': [-5, 16],
+      'a very negative logit': [-800, 16],
+      'a very large logit': [800, 16],
       'no temperature': [-3, 1],
     },
     mistakes: {
       'the sigmoid underflows': {
         wrong: (z, tau) => Math.log(sigmoid(z)) / tau,
-        hint: 'Right as long as σ(z) is not 0 in the machine. At z = −800 it is, and its logarithm −∞. What is ln σ(z) when z is very negative? Write it so that exp only ever sees negative numbers.',
+        hint:
+          'Right as long as σ(z) is not 0 in the machine; at z = −800 it is. What is ln σ(z) for ' +
+          'very negative z? Write it so that exp gets no positive number.',
       },
       'overflow at the other end': {
         wrong: (z, tau) => (z - Math.log(1 + Math.exp(z))) / tau,
-        hint: 'You have saved the negative end, and lost the positive one: exp(800) is infinite. Choose the form by the sign of z.',
+        hint: 'Right for negative z, but exp(800) is Infinity. Choose the form by the sign of z.',
+      },
+      'softplus of z instead of −z': {
+        wrong: (z, tau) => logGamma(-z, tau),
+        hint:
+          'A large logit should give a number close to 0; yours does so for a very negative one: ' +
+          'ln σ(z) = −softplus(−z).',
+      },
+      'minus forgotten': {
+        wrong: (z, tau) => -logGamma(z, tau),
+        hint: 'γ is below 1, so its logarithm is negative: a minus is missing.',
       },
       'temperature forgotten': {
         wrong: (z) => logGamma(z, 1),
@@ -102,74 +131,61 @@ export const lesson05 = [
       },
       'temperature multiplied': {
         wrong: (z, tau) => logGamma(z, 1) * tau,
-        hint: 'Multiplying by τ makes the gate forget τ times faster. It should do so more slowly.',
+        hint: 'Multiplying by τ makes the gate forget τ times faster. It should be slower.',
       },
       'temperature inside the sigmoid': {
         wrong: (z, tau) => logGamma(z / tau, 1),
-        hint: 'You divide the logit by τ; divide the logarithm. At z = 0 an undecided gate should be ½ to the power 1/τ.',
+        hint: 'You divide the logit by τ: divide the logarithm. At z = 0, γ is ½ to the power 1/τ.',
       },
       'not a logarithm': {
         wrong: (z, tau) => Math.exp(logGamma(z, tau)),
-        hint: 'That is γ. Its logarithm was asked for: a number that is never positive.',
+        hint: 'That is γ. Its logarithm is asked for: a number that is never positive.',
       },
     },
   }),
   exercise({
     id: '05-silence',
-    title: 'Silence is not forgetting',
+    title: 'Padding must not fade the state',
     difficulty: 3,
     signature:
-      'stateAfter(turn: { k: number[][]; v: number[][]; gammas: number[] }, padding: number, state: number[][]): number[][]',
-    reference: (x: Turn, padding: number, state: number[][]) =>
-      walked(
-        x,
-        state,
-        (n) => n >= padding,
-        (n) => n >= padding,
-      ),
+      'stateAfter(turn: { k: number[][]; v: number[][]; gammas: number[] }, ' +
+      'padding: number, state: number[][]): number[][]',
+    reference: stateAfter(),
     cases: {
-      'no padding': [turn(1, [0.5, 0.8]), 0, rows(2, 2, 5)],
-      'nothing but padding': [turn(2, [0.5, 0.8]), 2, rows(2, 2, 6)],
-      'two silent, three spoken': [turn(3, [0.9, 0.5, 0.7, 0.8, 0.6]), 2, rows(2, 2, 7)],
-      'a first turn': [turn(4, [0.5, 0.9, 0.8]), 1, [numbers(2, 1).map(() => 0), [0, 0]]],
+      'one token, no padding': [{ k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, 0, past],
+      'one token, all padding': [{ k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, 1, past],
+      'two of padding, three real': [turn(3, [0.9, 0.5, 0.7, 0.8, 0.6]), 2, rows(2, 2, 7)],
+      'a first turn': [turn(4, [0.5, 0.9, 0.8]), 1, zeros],
     },
     mistakes: {
       'padding decays': {
-        wrong: (x, padding, S) => walked(x, S, (n) => n >= padding, always),
-        hint: 'Padding decays: it writes nothing, but its gates still fade what was said in earlier turns. In a first turn nobody notices.',
+        wrong: stateAfter({ paddingGate: (gamma) => gamma }),
+        hint:
+          'Padding decays: it writes nothing, but its gates still fade what earlier turns left. ' +
+          'In a first turn this does not show.',
+      },
+      'gate 0 on padding': {
+        wrong: stateAfter({ paddingGate: () => 0 }),
+        hint: 'A gate of 0 erases the state. What is 0 on padding is ln γ: which γ is that?',
       },
       'padding writes': {
-        wrong: (x, padding, S) => walked(x, S, always, (n) => n >= padding),
-        hint: 'Padding writes: its gates are silent, but its keys and values enter the state.',
+        wrong: stateAfter({ writes: () => true }),
+        hint: 'Padding writes: its gates are right, but its keys and values enter the state.',
       },
       'padding ignored': {
-        wrong: (x, _, S) => walked(x, S, always, always),
-        hint: 'The number of padded tokens is not used: they write and they fade, like words.',
+        wrong: stateAfter({ isReal: () => true }),
+        hint: 'The number of padding tokens is not used: they write and fade like real ones.',
       },
       'padding on the right': {
-        wrong: (x, padding, S) => {
-          const spoken = (n: number): boolean => n < x.gammas.length - padding;
-          return walked(x, S, spoken, spoken);
-        },
-        hint: 'You have silenced the last tokens. The padding stands in front: rows of a batch end together.',
+        wrong: stateAfter({ isReal: (n, padding, length) => n < length - padding }),
+        hint: 'You leave out the last tokens. Padding stands in front: rows end together.',
       },
       'off by one': {
-        wrong: (x, padding, S) => {
-          const spoken = (n: number): boolean => n > padding;
-          return walked(x, S, spoken, spoken);
-        },
-        hint: 'Off by one: with padding = 2 the tokens 0 and 1 are silent, and token 2 is the first that speaks.',
+        wrong: stateAfter({ isReal: (n, padding) => n > padding }),
+        hint: 'Off by one: with padding = 2 tokens 0 and 1 are padding, and token 2 is real.',
       },
       'state not carried': {
-        wrong: (x, padding, S) => {
-          const spoken = (n: number): boolean => n >= padding;
-          return walked(
-            x,
-            S.map((row) => row.map(() => 0)),
-            spoken,
-            spoken,
-          );
-        },
+        wrong: (turn, padding, S) => stateAfter()(turn, padding, zerosLike(S)),
         hint: 'State not carried: what earlier turns left is not in your result.',
       },
     },

@@ -1,6 +1,7 @@
-/** Lesson 6: which keys a window shows, where a ring puts them, how far a stack of windows sees. */
+/** Lesson 6: which keys a window shows, a rolling cache, and how far a stack of windows sees. */
 import { attentionByDefinition } from '../../../attention/definition';
-import { exercise, rows } from './exercise';
+import { rows, total } from './arithmetic';
+import { exercise } from './exercise';
 
 /** 1 where query n sees key m of N tokens. */
 const mask = (N: number, sees: (n: number, m: number) => boolean): number[][] =>
@@ -11,15 +12,11 @@ interface Ring {
   slots: number[];
   length: number;
 }
-const put = (
-  ring: Ring,
-  x: number,
-  at = ring.length % ring.slots.length,
-  length = ring.length + 1,
-): Ring => ({
-  slots: ring.slots.map((old, i) => (i === at ? x : old)),
-  length,
-});
+const put = (ring: Ring, x: number, slot = ring.length): Ring => {
+  const slots = [...ring.slots];
+  slots[slot % slots.length] = x;
+  return { slots, length: ring.length + 1 };
+};
 
 type Slide = (q: number[][], k: number[][], v: number[][], C: number) => number[][];
 const slide: Slide = (q, k, v, C) => attentionByDefinition({ q, k, v }, { windowSize: C });
@@ -37,9 +34,8 @@ export const lesson06 = [
       'six tokens, a window of 3': [6, 3],
       'a window longer than the text': [3, 8],
     },
-    laws: {
-      'no row sees more than C keys': (f) =>
-        f(7, 3).every((row) => row.reduce((a, b) => a + b, 0) <= 3),
+    properties: {
+      'no row sees more than C keys': (f) => f(7, 3).every((row) => total(row) <= 3),
     },
     mistakes: {
       'window off by one, too wide': {
@@ -48,23 +44,31 @@ export const lesson06 = [
       },
       'window off by one, too narrow': {
         wrong: (N, C) => windowMask(N, C - 1),
-        hint: 'Window off by one, the other way: count the ones in a late row; there should be C.',
+        hint: 'Window off by one: count the ones in a late row; there should be C.',
       },
       'missing causal mask': {
         wrong: (N, C) => mask(N, (n, m) => n - C < m),
-        hint: 'The left edge of the window is right. What of the right edge: may a token see those that follow?',
+        hint: 'The oldest visible token is right. May a token see those that follow?',
       },
       'window on both sides': {
         wrong: (N, C) => mask(N, (n, m) => Math.abs(n - m) < C),
-        hint: 'Your window looks forward as far as back. A language model may not see the next token: it is to predict it.',
+        hint: 'Your window looks ahead as far as back. The next token is to be predicted.',
       },
       'no window': {
         wrong: (N) => mask(N, (n, m) => m <= n),
-        hint: 'Causal, but no window: C is not used. What is too old to be seen?',
+        hint: 'Causal, but no window: C is not used. Which tokens are too old to be seen?',
       },
       'own token left out': {
         wrong: (N, C) => mask(N, (n, m) => n - C <= m && m < n),
         hint: 'C keys, but the wrong ones: the token itself is one of the C.',
+      },
+      'diagonal only': {
+        wrong: (N) => windowMask(N, 1),
+        hint: 'Each token sees itself alone, whatever C is. How many earlier tokens does C allow?',
+      },
+      'ragged rows': {
+        wrong: (N, C) => windowMask(N, C).map((row, n) => row.slice(0, n + 1)),
+        hint: 'The numbers are right, but row n ends at column n. Fill it up with zeros.',
       },
     },
   }),
@@ -83,7 +87,9 @@ export const lesson06 = [
     mistakes: {
       'layers times C': {
         wrong: (layers, C) => layers * C,
-        hint: 'Windows overlap by one: the oldest token that a layer sees is the youngest that the layer below adds to. A window of 1 sees no further, however many layers.',
+        hint:
+          'Windows overlap by one: the oldest token of one window is the newest of the window ' +
+          'below. Windows of 1 see one token, however many layers there are.',
       },
       'itself forgotten': {
         wrong: (layers, C) => layers * (C - 1),
@@ -91,53 +97,55 @@ export const lesson06 = [
       },
       'power of C': {
         wrong: (layers, C) => C ** layers,
-        hint: 'A layer adds to the reach, it does not multiply it: each goes back C − 1 tokens from the oldest one seen so far.',
+        hint: 'A layer adds to the reach: it goes C − 1 tokens further back. It does not multiply.',
       },
       'depth does nothing': {
         wrong: (_, C) => C,
-        hint: 'That is one layer. The token it sees has itself seen further back, in the layer below.',
+        hint: 'That is one layer. In the layer below, the tokens it sees have looked further back.',
       },
     },
   }),
   exercise({
     id: '06-ring',
-    title: 'A ring that never grows',
+    title: 'A rolling cache',
     difficulty: 2,
     signature:
-      'append(ring: { slots: number[]; length: number }, x: number): { slots: number[]; length: number }',
+      'append(ring: { slots: number[]; length: number }, x: number): ' +
+      '{ slots: number[]; length: number }',
     reference: (ring: Ring, x: number) => put(ring, x),
     cases: {
-      'into an empty ring': [{ slots: [0, 0, 0], length: 0 }, 7],
+      'into an empty cache': [{ slots: [0, 0, 0], length: 0 }, 7],
       'the second token': [{ slots: [7, 0, 0], length: 1 }, 8],
-      'the fourth of three slots': [{ slots: [7, 8, 9], length: 3 }, 10],
-      'long after': [{ slots: [14, 15, 11, 12, 13], length: 2002 }, 16],
+      'the fourth token, three slots': [{ slots: [7, 8, 9], length: 3 }, 10],
+      'token 2,002, five slots': [{ slots: [14, 15, 11, 12, 13], length: 2002 }, 16],
     },
     mistakes: {
       'slot off by one': {
-        wrong: (ring, x) => put(ring, x, (ring.length + 1) % ring.slots.length),
-        hint: 'One slot too far: token number `length` (counted from 0) belongs into slot `length` mod the number of slots.',
+        wrong: (ring, x) => put(ring, x, ring.length + 1),
+        hint: 'One slot too far: token number `length`, from 0, goes to slot `length` mod slots.',
       },
       'length stops at the window': {
-        wrong: (ring, x) =>
-          put(
-            ring,
-            x,
-            ring.length % ring.slots.length,
-            Math.min(ring.length + 1, ring.slots.length),
-          ),
-        hint: 'The slots are right, but the counter has stopped at the size of the ring. It is the clock of all positions: it counts every token ever seen.',
+        wrong: (ring, x) => {
+          const { slots, length } = put(ring, x);
+          return { slots, length: Math.min(length, slots.length) };
+        },
+        hint:
+          'The slots are right, but length has stopped at the number of slots. ' +
+          'Positions come from it: it counts every token ever seen.',
       },
-      'counter stands still': {
-        wrong: (ring, x) => put(ring, x, undefined, ring.length),
-        hint: 'State not carried: the counter stands still, and the next token would overwrite this one.',
+      'length stands still': {
+        wrong: (ring, x) => ({ ...put(ring, x), length: ring.length }),
+        hint: 'The length stands still, so the next token would overwrite this one.',
       },
-      'shifts instead of turning': {
-        wrong: (ring, x) => ({ slots: [...ring.slots.slice(1), x], length: ring.length + 1 }),
-        hint: 'You move everybody one place to make room. That copies the whole window for every token; a ring overwrites the oldest where it lies.',
+      'shifts instead of overwriting': {
+        wrong: ({ slots, length }, x) => ({ slots: [...slots.slice(1), x], length: length + 1 }),
+        hint:
+          'You shift all tokens by one slot, which copies the whole window each time. ' +
+          'Overwrite the oldest token where it is.',
       },
       grows: {
-        wrong: (ring, x) => ({ slots: [...ring.slots, x], length: ring.length + 1 }),
-        hint: 'Your ring has one slot more than before: that is the cache of lesson 1, which grows. Overwrite the oldest.',
+        wrong: ({ slots, length }, x) => ({ slots: [...slots, x], length: length + 1 }),
+        hint: 'You have added a slot: that is the cache of lesson 1. Overwrite the oldest token.',
       },
     },
   }),
@@ -148,6 +156,8 @@ export const lesson06 = [
     signature: 'slide(q: number[][], k: number[][], v: number[][], C: number): number[][]',
     reference: slide,
     cases: {
+      'equal scores, a window of 2': [[[1], [1], [1]], [[0], [0], [0]], [[3], [6], [9]], 2],
+      'one new token, two kept': [[[1]], [[0], [0], [0]], [[3], [6], [9]], 2],
       'a whole text': [rows(4, 2, 1), rows(4, 2, 2), rows(4, 2, 3), 2],
       'one new token, four kept': [rows(1, 2, 4), rows(5, 2, 5), rows(5, 2, 6), 3],
       'two new tokens, four kept': [rows(2, 4, 7), rows(6, 4, 8), rows(6, 2, 9), 4],
@@ -159,13 +169,17 @@ export const lesson06 = [
         hint: 'Window off by one: one key too many. C counts the token itself.',
       },
       'window off by one, too narrow': {
-        wrong: (q, k, v, C) =>
-          C > 1 ? slide(q, k, v, C - 1) : q.map(() => v[0].map(() => Number.NaN)),
+        wrong: (q, k, v, C) => {
+          if (C > 1) return slide(q, k, v, C - 1);
+          return q.map(() => v[0].map(() => Number.NaN));
+        },
         hint: 'Window off by one: one key too few. With a window of 1 a token still sees itself.',
       },
-      'past forgotten': {
+      'kept tokens forgotten': {
         wrong: (q, k, v, C) => slide(q, k.slice(0, q.length), v.slice(0, q.length), C),
-        hint: 'Query 0 is not the first token: k and v begin with kept tokens. The last query stands at the last key; where does query n stand?',
+        hint:
+          'Query 0 is not the first token: k and v begin with kept tokens. ' +
+          'The last query stands at the last key; where does query n stand?',
       },
       'no window': {
         wrong: (q, k, v) => slide(q, k, v, Infinity),
@@ -173,15 +187,15 @@ export const lesson06 = [
       },
       'missing causal mask': {
         wrong: (q, k, v, C) =>
-          q.map((qn, n) => {
+          q.map((query, n) => {
             const first = Math.max(0, n + k.length - q.length + 1 - C);
-            return attentionByDefinition({ q: [qn], k: k.slice(first), v: v.slice(first) })[0];
+            return slide([query], k.slice(first), v.slice(first), Infinity)[0];
           }),
-        hint: 'The left edge is right, but with two new tokens the first of them sees the second.',
+        hint: 'The oldest key of each window is right, but queries see keys after their own.',
       },
       'scale forgotten': {
         wrong: (q, k, v, C) => attentionByDefinition({ q, k, v }, { windowSize: C, scale: 1 }),
-        hint: 'The right keys, too sharply weighed: where is 1/√D? (The formula as the paper prints it has none either; its code does.)',
+        hint: 'The right keys, but the scores are not divided by √Dk.',
       },
     },
   }),

@@ -1,45 +1,58 @@
-/** Lesson 7: keys and values made once from the middle of the model, and read by every layer above. */
+/** Lesson 7: keys and values made once in the middle of the model, read by all layers above. */
 import { attentionByDefinition } from '../../../attention/definition';
-import { rmsNormByDefinition } from '../../../layers/definition';
-import { exercise, rows, times } from './exercise';
+import { linearByDefinition, rmsNormByDefinition } from '../../../layers/definition';
+import { exchange, identity, mean, rows, total } from './arithmetic';
+import { alike } from './compare';
+import { exercise } from './exercise';
 
 const EPS = 1e-5;
-interface KeysAndValues {
+interface KeysValues {
   k: number[][];
   v: number[][];
 }
-const make = (
-  x: number[][],
-  wk: number[][],
-  wv: number[][],
-  norm = (row: number[]) => rmsNormByDefinition(row, EPS),
-): KeysAndValues => ({
-  k: x.map((row) => times(norm(row), wk)),
-  v: x.map((row) => times(norm(row), wv)),
-});
-const centred = (row: number[]): number[] =>
-  row.map((x) => x - row.reduce((a, b) => a + b, 0) / row.length);
+type Norm = (row: number[]) => number[];
+type GlobalCache = (x: number[][], wk: number[][], wv: number[][]) => KeysValues;
+const rmsNorm: Norm = (row) => rmsNormByDefinition(row, EPS);
+const unchanged: Norm = (row) => row;
+const globalCacheBy =
+  (normOfK: Norm, normOfV = normOfK): GlobalCache =>
+  (x, wk, wv) => ({
+    k: x.map((row) => linearByDefinition(normOfK(row), wk)),
+    v: x.map((row) => linearByDefinition(normOfV(row), wv)),
+  });
+const globalCache = globalCacheBy(rmsNorm);
 
-/** Each layer: x ← x + attention(x Wq, K, V). The options are what can go wrong on the way. */
-const climb = (
-  x: number[][],
-  wqs: number[][][],
-  { k, v }: KeysAndValues,
-  {
+type RunLayers = (x: number[][], wqs: number[][][], cache: KeysValues) => number[][];
+interface Choices {
+  residual?: boolean;
+  causal?: boolean;
+  scale?: number;
+  /** What queries are made from. */
+  queryInput?: (now: number[][], x: number[][]) => number[][];
+  keys?: (now: number[][], k: number[][]) => number[][];
+}
+/** Each layer: x ← x + attention(x Wq, K, V). */
+const runLayersBy =
+  ({
     residual = true,
     causal = true,
-    questions = (now: number[][]) => now,
-    keys = (_: number[][]) => k,
-    scale = k[0].length ** -0.5,
-  } = {},
-): number[][] =>
-  wqs.reduce((now, wq) => {
-    const q = questions(now).map((row) => times(row, wq));
-    const read = attentionByDefinition({ q, k: keys(now), v }, { causal, scale });
-    return read.map((row, n) => row.map((y, d) => y + (residual ? now[n][d] : 0)));
-  }, x);
-const stack = (layers: number, seed: number): number[][][] =>
-  Array.from({ length: layers }, (_, l) => rows(2, 2, seed + 3 * l));
+    scale,
+    queryInput = (now) => now,
+    keys = (_, k) => k,
+  }: Choices = {}): RunLayers =>
+  (x, wqs, { k, v }) => {
+    let now = x;
+    for (const wq of wqs) {
+      const q = queryInput(now, x).map((row) => linearByDefinition(row, wq));
+      const read = attentionByDefinition({ q, k: keys(now, k), v }, { causal, scale });
+      const input = now;
+      now = read.map((row, n) => row.map((y, d) => y + (residual ? input[n][d] : 0)));
+    }
+    return now;
+  };
+const runLayers = runLayersBy();
+const queryMatrices = (layers: number, seed: number): number[][][] =>
+  Array.from({ length: layers }, (_, layer) => rows(2, 2, seed + 3 * layer));
 
 export const lesson07 = [
   exercise({
@@ -59,25 +72,27 @@ export const lesson07 = [
       'one for all': [3, 4, 1],
     },
     mistakes: {
-      'dealt out in turn': {
-        wrong: (h, _, kvHeads) => h % kvHeads,
-        hint: 'You deal the key heads out in turn. The convention of published weights is neighbours: the first heads / kvHeads query heads share key head 0.',
+      'key heads in turn': {
+        wrong: (head, _, kvHeads) => head % kvHeads,
+        hint:
+          'You take the key heads in turn. In published weights neighbours share: the first ' +
+          'heads / kvHeads query heads read key head 0.',
       },
       'divided by the wrong number': {
-        wrong: (h, _, kvHeads) => Math.floor(h / kvHeads),
+        wrong: (head, _, kvHeads) => Math.floor(head / kvHeads),
         hint: 'You divide by the number of key heads. How many query heads share one?',
       },
       'a key head for each': {
-        wrong: (h) => h,
+        wrong: (head) => head,
         hint: 'That is multi-head attention without groups. There are only kvHeads key heads.',
       },
       'not rounded': {
-        wrong: (h, heads, kvHeads) => h / (heads / kvHeads),
-        hint: 'A head has a whole number. Which way must it be rounded for head 1 of a group of 2?',
+        wrong: (head, heads, kvHeads) => head / (heads / kvHeads),
+        hint: 'A head has a whole number. How must it be rounded for head 1 of a group of 2?',
       },
       'rounded to the nearest': {
-        wrong: (h, heads, kvHeads) => Math.round(h / (heads / kvHeads)),
-        hint: 'Rounding to the nearest gives the second half of a group to the next one. Round down.',
+        wrong: (head, heads, kvHeads) => Math.round(head / (heads / kvHeads)),
+        hint: 'Rounding to the nearest puts half of a group into the next one. Round down.',
       },
     },
   }),
@@ -86,53 +101,41 @@ export const lesson07 = [
     title: 'The one global cache',
     difficulty: 2,
     signature:
-      'globalCache(x: number[][], wk: number[][], wv: number[][]): { k: number[][]; v: number[][] }',
-    reference: (x: number[][], wk: number[][], wv: number[][]) => make(x, wk, wv),
+      'globalCache(x: number[][], wk: number[][], wv: number[][]): ' +
+      '{ k: number[][]; v: number[][] }',
+    reference: globalCache,
     cases: {
-      'one token': [
-        [[3, 4]],
-        [
-          [1, 0],
-          [0, 1],
-        ],
-        [
-          [0, 1],
-          [1, 0],
-        ],
-      ],
+      'one token': [[[3, 4]], identity, exchange],
       'three tokens, keys narrower than the model': [rows(3, 4, 1), rows(4, 2, 2), rows(4, 3, 3)],
-      'a very quiet token': [[[1e-4, -2e-4]], rows(2, 2, 4), rows(2, 2, 5)],
+      'a token with very small features': [[[1e-4, -2e-4]], rows(2, 2, 4), rows(2, 2, 5)],
     },
     mistakes: {
       'norm forgotten': {
-        wrong: (x, wk, wv) => make(x, wk, wv, (row) => row),
-        hint: 'The norm is missing: K̂ = LN(X) W_K. A loud token should not have longer keys than a quiet one.',
+        wrong: globalCacheBy(unchanged),
+        hint: 'The norm is missing: K̂ = LN(X) W_K. Twice the row should give the same keys.',
       },
       'mean subtracted': {
-        wrong: (x, wk, wv) => make(x, wk, wv, (row) => rmsNormByDefinition(centred(row), EPS)),
-        hint: 'You subtract the mean first: that is LayerNorm. The LN of the paper is RMSNorm, which only divides by the length.',
+        wrong: globalCacheBy((row) => rmsNorm(row.map((x) => x - mean(row)))),
+        hint: 'You subtract the mean: that is LayerNorm. The LN of the paper is RMSNorm.',
       },
       'eps forgotten': {
-        wrong: (x, wk, wv) => make(x, wk, wv, (row) => rmsNormByDefinition(row, 0)),
-        hint: 'Right for loud tokens. For a very quiet one eps = 1e-5, added under the root, is most of the sum.',
+        wrong: globalCacheBy((row) => rmsNormByDefinition(row, 0)),
+        hint: 'Right for large features. For very small ones eps = 1e-5, under the root, counts.',
       },
       'values from the keys': {
-        wrong: (x, wk, wv) => {
-          const { k } = make(x, wk, wv);
-          return { k, v: make(x, wk, wk).k };
-        },
-        hint: 'The values are made with the matrix of the keys. Each has its own.',
+        wrong: (x, wk) => globalCache(x, wk, wk),
+        hint: 'You make the values with the matrix of the keys. They have one of their own.',
       },
-      'the same for values without norm': {
-        wrong: (x, wk, wv) => ({ k: make(x, wk, wv).k, v: make(x, wk, wv, (row) => row).v }),
+      'values without the norm': {
+        wrong: globalCacheBy(rmsNorm, unchanged),
         hint: 'The keys are right; the values are made from the same normed rows.',
       },
       'divided by the length': {
-        wrong: (x, wk, wv) =>
-          make(x, wk, wv, (row) =>
-            row.map((y) => y / Math.sqrt(row.reduce((s, z) => s + z * z, 0) + EPS)),
-          ),
-        hint: 'You divide by the root of the *sum* of squares. RMS takes their *mean*: after it, features are about 1 in size whatever the width.',
+        wrong: globalCacheBy((row) => {
+          const sumOfSquares = total(row.map((x) => x * x));
+          return row.map((x) => x / Math.sqrt(sumOfSquares + EPS));
+        }),
+        hint: 'You divide by the root of the *sum* of squares. RMS takes their *mean*.',
       },
     },
   }),
@@ -141,71 +144,60 @@ export const lesson07 = [
     title: 'Layers that only read',
     difficulty: 3,
     signature:
-      'climb(x: number[][], wqs: number[][][], cache: { k: number[][]; v: number[][] }): number[][]',
-    reference: (x: number[][], wqs: number[][][], cache: KeysAndValues) => climb(x, wqs, cache),
+      'climb(x: number[][], wqs: number[][][], ' +
+      'cache: { k: number[][]; v: number[][] }): number[][]',
+    reference: runLayers,
     cases: {
-      'one token, one layer': [
-        [[1, 2]],
-        [
-          [
-            [1, 0],
-            [0, 1],
-          ],
-        ],
-        { k: [[1, 1]], v: [[10, 20]] },
-      ],
+      'one token, one layer': [[[1, 2]], [identity], { k: [[1, 1]], v: [[10, 20]] }],
       'three tokens, one layer': [
         rows(3, 2, 1),
-        stack(1, 2),
+        queryMatrices(1, 2),
         { k: rows(3, 2, 5), v: rows(3, 2, 6) },
       ],
       'four tokens, three layers': [
         rows(4, 2, 3),
-        stack(3, 4),
+        queryMatrices(3, 4),
         { k: rows(4, 2, 7), v: rows(4, 2, 8) },
       ],
     },
-    laws: {
-      'no layer reads a neighbour: the last row alone gives the same last row': (f) => {
-        const [x, cache] = [rows(4, 2, 9), { k: rows(4, 2, 5), v: rows(4, 2, 2) }];
-        const alone = f(x.slice(3), stack(2, 1), cache)[0];
-        return f(x, stack(2, 1), cache)[3].every((y, d) => Math.abs(y - alone[d]) < 1e-9);
+    properties: {
+      'no layer reads another row of x: the last row alone gives the same last row': (f) => {
+        const [x, wqs] = [rows(4, 2, 9), queryMatrices(2, 1)];
+        const cache = { k: rows(4, 2, 5), v: rows(4, 2, 2) };
+        return alike(f(x.slice(3), wqs, cache)[0], f(x, wqs, cache)[3]);
       },
     },
     mistakes: {
       'residual forgotten': {
-        wrong: (x, wqs, cache) => climb(x, wqs, cache, { residual: false }),
-        hint: 'Each layer replaces its input by what it read. It should add it: Y = Attention(…) + X.',
+        wrong: runLayersBy({ residual: false }),
+        hint: 'Each layer replaces its input by what it read. It should add it to its input.',
       },
-      'keys made anew': {
-        wrong: (x, wqs, cache) =>
-          climb(x, wqs, cache, { keys: (now) => (now.length === cache.k.length ? now : cache.k) }),
-        hint: 'Your layers make their keys from their own input. These are made once; every layer reads the cache it is given.',
+      'keys from the own input': {
+        wrong: runLayersBy({ keys: (now, k) => (now.length === k.length ? now : k) }),
+        hint: 'Your layers make keys from their own input. Every layer reads the given ones.',
       },
       'missing causal mask': {
-        wrong: (x, wqs, cache) => climb(x, wqs, cache, { causal: false }),
-        hint: 'Missing causal mask: row n reads cached tokens that come after it. The cross-decoder is causal, too.',
+        wrong: runLayersBy({ causal: false }),
+        hint: 'Missing causal mask: rows read cached tokens that come after them.',
       },
-      'every layer asks the first question': {
-        wrong: (x, wqs, cache) => climb(x, wqs, cache, { questions: () => x }),
-        hint: 'Every layer asks with the input of the first. Its question comes from what the layer below has made of it.',
+      'queries from the first input': {
+        wrong: runLayersBy({ queryInput: (_, x) => x }),
+        hint: 'Queries come from the output of the layer below, not from the first input.',
       },
       'scale forgotten': {
-        wrong: (x, wqs, cache) => climb(x, wqs, cache, { scale: 1 }),
-        hint: 'Scale forgotten: scores are divided by √D before the softmax.',
+        wrong: runLayersBy({ scale: 1 }),
+        hint: 'Scale forgotten: scores are divided by √Dk before the softmax.',
       },
       'only the first layer': {
-        wrong: (x, wqs, cache) => climb(x, wqs.slice(0, 1), cache),
+        wrong: (x, wqs, cache) => runLayers(x, wqs.slice(0, 1), cache),
         hint: 'One layer has run. There is one matrix W_Q for each layer.',
       },
-      'one question matrix for all': {
-        wrong: (x, wqs, cache) =>
-          climb(
-            x,
-            wqs.map(() => wqs[0]),
-            cache,
-          ),
-        hint: 'All layers ask with the same W_Q. Keys and values are shared; questions are not.',
+      'one query matrix for all': {
+        wrong: (x, wqs, cache) => {
+          const first = wqs.map(() => wqs[0]);
+          return runLayers(x, first, cache);
+        },
+        hint: 'All layers use the same W_Q. Keys and values are shared; query matrices are not.',
       },
     },
   }),

@@ -1,5 +1,7 @@
-/** Lesson 8: the two halves put together, what they weigh, and one number for how well they read. */
-import { exercise, total } from './exercise';
+/** Lesson 8: the two halves together, how many weights they have, and the perplexity. */
+import { mean, total } from './arithmetic';
+import { alike } from './compare';
+import { exercise } from './exercise';
 
 interface Shape {
   dim: number;
@@ -7,38 +9,44 @@ interface Shape {
   heads: number;
   kvHeads: number;
 }
-/** W_K and W_V of one layer, and W_Q and W_O of one layer. */
-const pair = ({ dim, heads, kvHeads }: Shape): number => 2 * dim * ((kvHeads * dim) / heads);
-const ask = ({ dim }: Shape): number => 2 * dim * dim;
-const weights = (s: Shape, pairs = s.layers / 2 + 1): number => s.layers * ask(s) + pairs * pair(s);
+/** W_Q and W_O of one layer; W_K and W_V of one layer. */
+const queryAndOutput = ({ dim }: Shape): number => 2 * dim * dim;
+const keyAndValue = ({ dim, heads, kvHeads }: Shape): number => 2 * dim * ((kvHeads * dim) / heads);
+const weights = (shape: Shape, pairs = shape.layers / 2 + 1): number =>
+  shape.layers * queryAndOutput(shape) + pairs * keyAndValue(shape);
 
-/** A model with one feature: each lower layer has a fading state, each upper layer reads the mean of one memory. */
-const toy = (
-  x: number[],
-  gamma: number,
-  layers: number,
-  { residual = true, causal = true, anew = false, fromEmbeddings = false, carry = true } = {},
-): number[] => {
-  let now = x;
-  for (let l = 0; l < layers / 2; l++) {
-    let S = 0;
-    now = now.map((y) => {
-      S = (carry ? gamma * S : 0) + y;
-      return (residual ? y : 0) + S;
-    });
-  }
-  const memory = fromEmbeddings ? x : now;
-  for (let l = 0; l < layers / 2; l++) {
-    const read = anew ? now : memory;
-    now = now.map((y, n) => {
-      const seen = causal ? read.slice(0, n + 1) : read;
-      return (residual ? y : 0) + total(seen) / seen.length;
-    });
-  }
-  return now;
-};
-
-const mean = (list: number[]): number => total(list) / list.length;
+type ToyYoco = (x: number[], gamma: number, layers: number) => number[];
+interface Choices {
+  residual?: boolean;
+  causal?: boolean;
+  keepsState?: boolean;
+  /** The memory that an upper layer reads. */
+  memoryOf?: (middle: number[], now: number[], x: number[]) => number[];
+}
+/** A model with one feature: a fading state below, the mean of one memory above. */
+const toyYocoBy =
+  ({
+    residual = true,
+    causal = true,
+    keepsState = true,
+    memoryOf = (middle) => middle,
+  }: Choices = {}): ToyYoco =>
+  (x, gamma, layers) => {
+    let now = x;
+    for (let layer = 0; layer < layers / 2; layer++) {
+      let S = 0;
+      now = now.map((y) => {
+        S = (keepsState ? gamma * S : 0) + y;
+        return (residual ? y : 0) + S;
+      });
+    }
+    const middle = now;
+    for (let layer = 0; layer < layers / 2; layer++) {
+      const memory = memoryOf(middle, now, x);
+      now = now.map((y, n) => (residual ? y : 0) + mean(causal ? memory.slice(0, n + 1) : memory));
+    }
+    return now;
+  };
 
 export const lesson08 = [
   exercise({
@@ -49,18 +57,20 @@ export const lesson08 = [
     reference: (losses: number[]) => Math.exp(mean(losses)),
     cases: {
       'certain of everything': [[0, 0]],
-      'one of ten': [[Math.log(10)]],
-      'two pieces of text': [[1, 3]],
-      'a few letters': [[0.5, 2.5, 1.2, 0.1]],
+      'ten equal choices': [[Math.log(10)]],
+      'two letters': [[1, 3]],
+      'four letters': [[0.5, 2.5, 1.2, 0.1]],
     },
     mistakes: {
       'mean of the perplexities': {
         wrong: (losses) => mean(losses.map(Math.exp)),
-        hint: 'You take exp of each loss and then the mean: one bad letter then outweighs all good ones. Which comes first?',
+        hint:
+          'You take exp of each loss and then the mean, so that one bad letter outweighs all ' +
+          'good ones. Which comes first?',
       },
       'sum instead of mean': {
         wrong: (losses) => Math.exp(total(losses)),
-        hint: 'A longer text gets a higher number here, however well it is read. What should the length not matter for?',
+        hint: 'You sum the losses: a longer text would have a higher perplexity.',
       },
       'base two': {
         wrong: (losses) => 2 ** mean(losses),
@@ -68,17 +78,18 @@ export const lesson08 = [
       },
       'the loss itself': {
         wrong: mean,
-        hint: 'That is the mean loss. (Two tables of the paper call this "perplexity": numbers about 3.5 cannot be one.)',
+        hint: 'That is the mean loss (which two tables of the paper call "perplexity").',
       },
     },
   }),
   exercise({
     id: '08-weights',
-    title: 'What attention weighs',
+    title: 'The weights of attention',
     difficulty: 2,
     signature:
-      'attentionWeights(shape: { dim: number; layers: number; heads: number; kvHeads: number }): number',
-    reference: (s: Shape) => weights(s),
+      'attentionWeights(shape: { dim: number; layers: number; heads: number; ' +
+      'kvHeads: number }): number',
+    reference: (shape: Shape) => weights(shape),
     cases: {
       'two layers, a key head for each': [{ dim: 4, layers: 2, heads: 2, kvHeads: 2 }],
       'grouped heads': [{ dim: 8, layers: 4, heads: 4, kvHeads: 2 }],
@@ -86,28 +97,28 @@ export const lesson08 = [
     },
     mistakes: {
       'keys in every layer': {
-        wrong: (s) => weights(s, s.layers),
-        hint: 'That is a Transformer: W_K and W_V in every layer. How many pairs has the whole upper half?',
+        wrong: (shape) => weights(shape, shape.layers),
+        hint: 'That is a Transformer: W_K and W_V in every layer. How many has the upper half?',
       },
       'the shared pair forgotten': {
-        wrong: (s) => weights(s, s.layers / 2),
-        hint: 'The lower half is right. The upper half has no W_K and W_V in its layers, but somebody must make its cache.',
+        wrong: (shape) => weights(shape, shape.layers / 2),
+        hint: 'The lower half is right. Which W_K and W_V make the cache of the upper half?',
       },
       'one pair in all': {
-        wrong: (s) => weights(s, 1),
-        hint: 'One pair in the whole model: but each layer of the lower half attends to its own window, with keys of its own.',
+        wrong: (shape) => weights(shape, 1),
+        hint: 'One pair in the whole model, but each layer of the lower half has its own.',
       },
       'full key heads': {
-        wrong: (s) => weights({ ...s, kvHeads: s.heads }),
-        hint: 'Right where every query head has keys of its own. With grouped heads W_K and W_V are narrower.',
+        wrong: (shape) => weights({ ...shape, kvHeads: shape.heads }),
+        hint: 'Right without groups. With grouped heads W_K and W_V are narrower.',
       },
       'output projection forgotten': {
-        wrong: (s) => weights(s) - s.layers * s.dim * s.dim,
-        hint: 'Each layer has four jobs or two: asking, the keys, the values, and bringing the heads together. One is missing.',
+        wrong: (shape) => weights(shape) - shape.layers * shape.dim * shape.dim,
+        hint: 'One matrix of each layer is missing: W_Q asks, and W_O brings the heads together.',
       },
       'values forgotten': {
-        wrong: (s) => s.layers * ask(s) + ((s.layers / 2 + 1) * pair(s)) / 2,
-        hint: 'W_K is counted. Where it stands, there is W_V, too.',
+        wrong: (shape) => weights(shape, (shape.layers / 2 + 1) / 2),
+        hint: 'You count each W_K. Wherever there is one, there is a W_V, too.',
       },
     },
   }),
@@ -116,52 +127,45 @@ export const lesson08 = [
     title: 'A whole YOCO in one feature',
     difficulty: 3,
     signature: 'toyYoco(x: number[], gamma: number, layers: number): number[]',
-    reference: (x: number[], gamma: number, layers: number) => toy(x, gamma, layers),
+    reference: toyYocoBy(),
     cases: {
       'one token, two layers': [[1], 0.5, 2],
       'three tokens, two layers': [[1, 0, 4], 0.5, 2],
       'four tokens, four layers': [[1, -2, 3, 0.5], 0.9, 4],
-      'nothing fades, six layers': [[1, 2, -1], 1, 6],
+      'γ = 1, six layers': [[1, 2, -1], 1, 6],
     },
-    laws: {
-      'the future changes nothing': (f) =>
-        Math.abs(f([1, 2, 9], 0.5, 4)[1] - f([1, 2], 0.5, 4)[1]) < 1e-9,
+    properties: {
+      'the future changes nothing': (f) => alike(f([1, 2, 9], 0.5, 4)[1], f([1, 2], 0.5, 4)[1]),
     },
     mistakes: {
-      'memory made anew': {
-        wrong: (x, g, L) => toy(x, g, L, { anew: true }),
-        hint: 'Right with one upper layer. Each of yours reads a memory made from its own input; YOCO makes it once, in the middle.',
+      'a memory for each upper layer': {
+        wrong: toyYocoBy({ memoryOf: (_, now) => now }),
+        hint:
+          'Right with one upper layer. Each of yours reads a memory made from its own input; ' +
+          'YOCO makes it once, in the middle.',
       },
       'memory from the embeddings': {
-        wrong: (x, g, L) => toy(x, g, L, { fromEmbeddings: true }),
-        hint: 'Your memory is made before the lower half has run. It is made from what comes out of it.',
+        wrong: toyYocoBy({ memoryOf: (_, __, x) => x }),
+        hint: 'Your memory is the input. It is made from what comes out of the lower half.',
       },
       'missing causal mask': {
-        wrong: (x, g, L) => toy(x, g, L, { causal: false }),
+        wrong: toyYocoBy({ causal: false }),
         hint: 'Missing causal mask: the mean in the upper half runs over the whole text.',
       },
       'residual forgotten': {
-        wrong: (x, g, L) => toy(x, g, L, { residual: false }),
-        hint: 'Each layer replaces its input. It should add to it: x + what it found.',
+        wrong: toyYocoBy({ residual: false }),
+        hint: 'Each layer replaces its input by what it found. It should add it to its input.',
       },
       'state not carried': {
-        wrong: (x, g, L) => toy(x, g, L, { carry: false }),
-        hint: 'State not carried: your lower layers see one token at a time and remember none.',
+        wrong: toyYocoBy({ keepsState: false }),
+        hint: 'State not carried: a lower layer of yours sees one token at a time.',
       },
       'all layers below': {
-        wrong: (x, g, L) => {
-          const below = (y: number[]): number[] => {
-            let S = 0;
-            return y.map((value) => {
-              S = g * S + value;
-              return value + S;
-            });
-          };
-          let now = x;
-          for (let l = 0; l < L; l++) now = below(now);
-          return now;
+        wrong: (x, gamma, layers) => {
+          const lowerHalf = toyYocoBy({ memoryOf: (middle) => middle.map(() => 0) });
+          return lowerHalf(x, gamma, 2 * layers);
         },
-        hint: 'Every layer of yours is a self-decoder layer. The upper half of them reads the memory instead.',
+        hint: 'All of your layers are self-decoder layers. The upper half reads the memory.',
       },
     },
   }),

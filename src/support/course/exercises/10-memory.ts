@@ -9,9 +9,7 @@ interface Shape {
   headSize: number;
   bytes: number;
 }
-const perToken = ({ kvHeads, headSize, bytes }: Shape): number => 2 * kvHeads * headSize * bytes;
-const baseline = (s: Shape): number => s.layers * s.tokens * perToken(s);
-const shape: Shape = { layers: 6, tokens: 100, heads: 4, kvHeads: 2, headSize: 8, bytes: 4 };
+const small: Shape = { layers: 6, tokens: 100, heads: 4, kvHeads: 2, headSize: 8, bytes: 4 };
 const yoco3B: Shape = {
   layers: 26,
   tokens: 2 ** 20,
@@ -21,9 +19,16 @@ const yoco3B: Shape = {
   bytes: 2,
 };
 
-type Windowed = (s: Shape, windowSize: number) => number;
-const yoco: Windowed = (s, C) =>
-  s.tokens * perToken(s) + (s.layers / 2) * Math.min(s.tokens, C) * perToken(s);
+/** A key and a value of one token in one layer. */
+const perToken = ({ kvHeads, headSize, bytes }: Shape): number => 2 * kvHeads * headSize * bytes;
+const transformer = (s: Shape): number => s.layers * s.tokens * perToken(s);
+const globalCache = (s: Shape): number => s.tokens * perToken(s);
+const window = (s: Shape, C: number): number => Math.min(s.tokens, C) * perToken(s);
+const yoco = (s: Shape, C: number): number => globalCache(s) + (s.layers / 2) * window(s, C);
+
+/** Tokens that fit, before rounding. */
+const room = (budget: number, weights: number, states: number, perToken: number): number =>
+  (budget - weights - states) / perToken;
 
 export const lesson10 = [
   exercise({
@@ -31,36 +36,38 @@ export const lesson10 = [
     title: "The Transformer's cache in bytes",
     difficulty: 1,
     signature:
-      'transformerBytes(shape: { layers: number; tokens: number; heads: number; kvHeads: number; headSize: number; bytes: number }): number',
-    reference: baseline,
+      'transformerBytes(shape: { layers: number; tokens: number; heads: number; ' +
+      'kvHeads: number; headSize: number; bytes: number }): number',
+    reference: transformer,
     cases: {
-      'one layer, one token': [
-        { layers: 1, tokens: 1, heads: 4, kvHeads: 2, headSize: 8, bytes: 4 },
-      ],
-      'a small model': [shape],
+      'one layer, one token': [{ ...small, layers: 1, tokens: 1 }],
+      'a small model': [small],
       'the shape of the 3B model at a million tokens': [yoco3B],
     },
     mistakes: {
       'values forgotten': {
-        wrong: (s) => baseline(s) / 2,
+        wrong: (s) => transformer(s) / 2,
         hint: 'Exactly half. Keys are kept; what else is?',
       },
       'query heads': {
-        wrong: (s) => (baseline(s) * s.heads) / s.kvHeads,
+        wrong: (s) => (transformer(s) * s.heads) / s.kvHeads,
         hint: 'You count a key for every query head. With grouped heads fewer are kept.',
       },
       'one layer': {
-        wrong: (s) => baseline(s) / s.layers,
-        hint: 'That is one layer. In a Transformer each has a cache of its own.',
+        wrong: (s) => globalCache(s),
+        hint: 'That is one layer. In a Transformer each layer has a cache of its own.',
       },
       'numbers, not bytes': {
-        wrong: (s) => baseline(s) / s.bytes,
+        wrong: (s) => transformer(s) / s.bytes,
         hint: 'You have counted numbers. How many bytes has each?',
       },
-      bits: { wrong: (s) => baseline(s) * 8, hint: 'Eight times too much: bits.' },
-      'queries kept too': {
-        wrong: (s) => (baseline(s) * 3) / 2,
-        hint: 'You keep three of something per token. Which of q, k and v does nobody need again?',
+      bits: {
+        wrong: (s) => 8 * transformer(s),
+        hint: 'Eight times too much: bits.',
+      },
+      'queries kept, too': {
+        wrong: (s) => (transformer(s) * 3) / 2,
+        hint: 'You keep three vectors per token. Which of q, k and v is not needed again?',
       },
     },
   }),
@@ -69,37 +76,38 @@ export const lesson10 = [
     title: "YOCO's cache in bytes, with windows below",
     difficulty: 2,
     signature:
-      'yocoBytes(shape: { layers: number; tokens: number; heads: number; kvHeads: number; headSize: number; bytes: number }, windowSize: number): number',
+      'yocoBytes(shape: { layers: number; tokens: number; heads: number; kvHeads: number; ' +
+      'headSize: number; bytes: number }, windowSize: number): number',
     reference: yoco,
     cases: {
-      'one token': [{ ...shape, tokens: 1 }, 16],
-      'shorter than the window': [{ ...shape, tokens: 10 }, 16],
-      'longer than the window': [shape, 16],
+      'one token': [{ ...small, tokens: 1 }, 16],
+      'shorter than the window': [{ ...small, tokens: 10 }, 16],
+      'longer than the window': [small, 16],
       'a million tokens': [yoco3B, 1024],
     },
     mistakes: {
       'a cache for each upper layer': {
-        wrong: (s, C) => yoco(s, C) + (s.layers / 2 - 1) * s.tokens * perToken(s),
-        hint: 'You give each layer of the upper half a cache of its own. How many are there, in a model that caches once?',
+        wrong: (s, C) => (s.layers / 2) * (globalCache(s) + window(s, C)),
+        hint: 'Your upper layers have a cache each. How many has a model that caches once?',
       },
       'windows forgotten': {
-        wrong: (s) => s.tokens * perToken(s),
-        hint: 'That is the global cache. "Once" is said of what grows: the lower layers keep a little, too.',
+        wrong: globalCache,
+        hint: 'That is the global cache. The layers of the lower half keep a window each.',
       },
       'windows in every layer': {
-        wrong: (s, C) => s.tokens * perToken(s) + s.layers * Math.min(s.tokens, C) * perToken(s),
-        hint: 'Too many windows: only the self-decoder has them. Which part of the layers is that?',
+        wrong: (s, C) => globalCache(s) + s.layers * window(s, C),
+        hint: 'Too many windows: only the self-decoder has them. How many layers is that?',
       },
       'window always full': {
-        wrong: (s, C) => s.tokens * perToken(s) + (s.layers / 2) * C * perToken(s),
+        wrong: (s, C) => globalCache(s) + (s.layers / 2) * C * perToken(s),
         hint: 'Right for long texts. What does a window hold when the text is shorter than it?',
       },
       'one window only': {
-        wrong: (s, C) => s.tokens * perToken(s) + Math.min(s.tokens, C) * perToken(s),
-        hint: 'One window for all lower layers: but each keeps its own.',
+        wrong: (s, C) => globalCache(s) + window(s, C),
+        hint: 'You count one window for all lower layers, but each keeps its own.',
       },
       'a Transformer': {
-        wrong: (s) => baseline(s),
+        wrong: transformer,
         hint: "That is the Transformer's cache: every layer keeps every token.",
       },
       'values forgotten': {
@@ -113,9 +121,10 @@ export const lesson10 = [
     title: 'How long a text fits?',
     difficulty: 3,
     signature:
-      'longest(budget: number, weightBytes: number, stateBytes: number, bytesPerToken: number): number',
-    reference: (budget: number, weightBytes: number, stateBytes: number, bytesPerToken: number) =>
-      Math.max(0, Math.floor((budget - weightBytes - stateBytes) / bytesPerToken)),
+      'longest(budget: number, weightBytes: number, stateBytes: number, ' +
+      'bytesPerToken: number): number',
+    reference: (budget: number, weights: number, states: number, perToken: number) =>
+      Math.max(0, Math.floor(room(budget, weights, states, perToken))),
     cases: {
       'a small budget': [1000, 500, 95, 20],
       'not a whole number': [1000, 503, 100, 21],
@@ -125,32 +134,39 @@ export const lesson10 = [
     },
     mistakes: {
       'rounded up': {
-        wrong: (budget, w, s, t) => Math.max(0, Math.ceil((budget - w - s) / t)),
-        hint: 'Your last token does not fit whole. Round the other way.',
+        wrong: (budget, weights, states, perToken) =>
+          Math.max(0, Math.ceil(room(budget, weights, states, perToken))),
+        hint: 'Your last token does not fit as a whole. Round the other way.',
       },
       'rounded to the nearest': {
-        wrong: (budget, w, s, t) => Math.max(0, Math.round((budget - w - s) / t)),
-        hint: 'Rounding to the nearest sometimes promises a token more than there is room for.',
+        wrong: (budget, weights, states, perToken) =>
+          Math.max(0, Math.round(room(budget, weights, states, perToken))),
+        hint: 'Rounding to the nearest can give a token more than there is room for.',
       },
       'not rounded': {
-        wrong: (budget, w, s, t) => Math.max(0, (budget - w - s) / t),
-        hint: 'Tokens come whole.',
+        wrong: (budget, weights, states, perToken) =>
+          Math.max(0, room(budget, weights, states, perToken)),
+        hint: 'The number of tokens is a whole number.',
       },
       'states forgotten': {
-        wrong: (budget, w, _, t) => Math.max(0, Math.floor((budget - w) / t)),
-        hint: 'The states of the self-decoder are small, and not nothing: they need their bytes before the first token comes.',
+        wrong: (budget, weights, _, perToken) =>
+          Math.max(0, Math.floor(room(budget, weights, 0, perToken))),
+        hint: 'The states of the self-decoder are small, but they take their bytes, too.',
       },
       'weights forgotten': {
-        wrong: (budget, _, s, t) => Math.max(0, Math.floor((budget - s) / t)),
-        hint: 'Where does the model itself lie while it works?',
+        wrong: (budget, _, states, perToken) =>
+          Math.max(0, Math.floor(room(budget, 0, states, perToken))),
+        hint: 'Where are the weights of the model while it works?',
       },
       'fewer than none': {
-        wrong: (budget, w, s, t) => Math.floor((budget - w - s) / t),
+        wrong: (budget, weights, states, perToken) =>
+          Math.floor(room(budget, weights, states, perToken)),
         hint: 'If the model does not fit at all, your answer is a negative number of tokens.',
       },
       'a state for each token': {
-        wrong: (budget, w, s, t) => Math.max(0, Math.floor((budget - w) / (s + t))),
-        hint: 'You let the state grow with every token. It is what does not grow: pay for it once.',
+        wrong: (budget, weights, states, perToken) =>
+          Math.max(0, Math.floor(room(budget, weights, 0, states + perToken))),
+        hint: 'Your states grow with every token. Their size does not depend on the length.',
       },
     },
   }),

@@ -1,20 +1,33 @@
-/** Lesson 12: hide a needle, mark the answer, and see which words could be recalled at all. */
+/** Lesson 12: hide a needle, mark the answers, and find the words that could be recalled. */
 import { exercise } from './exercise';
 
-const hide = (hay: string[], needle: string[], at: number): string[] => [
+const insert = (hay: string[], needle: string[], at: number): string[] => [
   ...hay.slice(0, at),
   ...needle,
   ...hay.slice(at),
 ];
-const isIn = (needle: string, answer: string[]): boolean => answer.includes(needle);
-const share = (hits: number, of: number): number => hits / of;
+const hide = (hay: string[], needle: string[], depth: number): string[] =>
+  insert(hay, needle, Math.round(depth * hay.length));
 
-/** Positions whose pair (token before, token) has occurred earlier. */
+const common = (list: string[], others: string[]): number =>
+  list.filter((word) => others.includes(word)).length;
+
+const words = (text: string): string[] => text.split(' ');
+
+/** Whether the pair (key, value) stands among the tokens. */
+const hasPair = (tokens: number[], key: number, value: number): boolean =>
+  tokens.some((token, i) => token === key && tokens[i + 1] === value);
+/** Positions n > 0 for which (token before n, token n) `occurred` in the tokens. */
 const recallable = (
   tokens: number[],
-  seen = (a: number, b: number, i: number) =>
-    tokens.slice(0, i - 1).some((t, j) => t === a && tokens[j + 1] === b),
-): number[] => tokens.flatMap((t, i) => (i > 0 && seen(tokens[i - 1], t, i) ? [i] : []));
+  occurred = (key: number, value: number, n: number) => hasPair(tokens.slice(0, n), key, value),
+): number[] => {
+  const positions: number[] = [];
+  for (let n = 1; n < tokens.length; n++) {
+    if (occurred(tokens[n - 1], tokens[n], n)) positions.push(n);
+  }
+  return positions;
+};
 
 export const lesson12 = [
   exercise({
@@ -22,40 +35,42 @@ export const lesson12 = [
     title: 'A needle at a depth',
     difficulty: 1,
     signature: 'hide(hay: string[], needle: string[], depth: number): string[]',
-    reference: (hay: string[], needle: string[], depth: number) =>
-      hide(hay, needle, Math.round(depth * hay.length)),
+    reference: hide,
     cases: {
       first: [['a', 'b'], ['X'], 0],
       last: [['a', 'b'], ['X'], 1],
-      'in the middle': [['a', 'b', 'c', 'd'], ['X', 'Y'], 0.5],
-      'a tenth': [['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'], ['X'], 0.1],
-      'between two words': [['a', 'b', 'c'], ['X'], 0.6],
+      'in the middle': [words('a b c d'), words('X Y'), 0.5],
+      'a tenth': [words('a b c d e f g h i j'), ['X'], 0.1],
+      'between two words': [words('a b c'), ['X'], 0.6],
     },
-    laws: { 'no word is lost': (f) => f(['a', 'b', 'c'], ['X', 'Y'], 0.4).length === 5 },
+    properties: {
+      'no word is lost': (f) => f(['a', 'b', 'c'], ['X', 'Y'], 0.4).length === 5,
+    },
     mistakes: {
       'depth from the end': {
         wrong: (hay, needle, depth) =>
-          hide(hay, needle, hay.length - Math.round(depth * hay.length)),
+          insert(hay, needle, hay.length - Math.round(depth * hay.length)),
         hint: 'Depth 0 is where reading begins. You count from the end.',
       },
       'off by one': {
-        wrong: (hay, needle, depth) => hide(hay, needle, Math.round(depth * (hay.length - 1))),
-        hint: 'Off by one: at depth 1 the last word of the hay stands behind your needle. Among n words there are n + 1 places.',
+        wrong: (hay, needle, depth) => insert(hay, needle, Math.round(depth * (hay.length - 1))),
+        hint:
+          'Off by one: at depth 1 the last word of the hay stands behind your needle. ' +
+          'n words have n + 1 places around them.',
       },
       'overwrites the hay': {
         wrong: (hay, needle, depth) => {
           const at = Math.round(depth * hay.length);
           return [...hay.slice(0, at), ...needle, ...hay.slice(at + needle.length)];
         },
-        hint: 'Your needle replaces words of the hay. It should lie between them: no word is lost.',
+        hint: 'Your needle replaces words of the hay. It should stand between them.',
       },
       'rounded down': {
-        wrong: (hay, needle, depth) => hide(hay, needle, Math.floor(depth * hay.length)),
-        hint: 'Right wherever depth times length is whole. Else take the nearest place, not the one before.',
+        wrong: (hay, needle, depth) => insert(hay, needle, Math.floor(depth * hay.length)),
+        hint: 'Right where depth times length is whole. Otherwise take the nearest place.',
       },
       backwards: {
-        wrong: (hay, needle, depth) =>
-          hide(hay, [...needle].reverse(), Math.round(depth * hay.length)),
+        wrong: (hay, needle, depth) => hide(hay, [...needle].reverse(), depth),
         hint: 'The needle stands in the right place, with its words in reverse.',
       },
     },
@@ -65,60 +80,46 @@ export const lesson12 = [
     title: 'Marking several needles',
     difficulty: 1,
     signature: 'found(needles: string[], answer: string[]): number',
-    reference: (needles: string[], answer: string[]) =>
-      share(needles.filter((needle) => isIn(needle, answer)).length, needles.length),
+    reference: (needles: string[], answer: string[]) => common(needles, answer) / needles.length,
     cases: {
       'one, found': [['47'], ['47']],
       'one, not found': [['47'], ['12']],
-      'two of four': [
-        ['1', '2', '3', '4'],
-        ['4', '2', '9'],
-      ],
-      'said twice': [
-        ['1', '2'],
-        ['1', '1'],
-      ],
-      'all, in another order': [
-        ['1', '2', '3'],
-        ['3', '1', '2'],
-      ],
-      'among other words': [
-        ['10', '20'],
-        ['I', 'think', '20'],
-      ],
-      'a longer number': [
-        ['4', '5'],
-        ['47', '5'],
-      ],
+      'two of four': [words('1 2 3 4'), words('4 2 9')],
+      'said twice': [words('1 2'), words('1 1')],
+      'all, in another order': [words('1 2 3'), words('3 1 2')],
+      'among other words': [words('10 20'), words('I think 20')],
+      'a longer number': [words('4 5'), words('47 5')],
     },
     mistakes: {
       'all or nothing': {
-        wrong: (needles, answer) => (needles.every((n) => isIn(n, answer)) ? 1 : 0),
+        wrong: (needles, answer) => (common(needles, answer) === needles.length ? 1 : 0),
         hint: 'All or nothing: three of four needles should be worth three quarters.',
       },
       'order demanded': {
-        wrong: (needles, answer) =>
-          share(needles.filter((n, i) => answer[i] === n).length, needles.length),
+        wrong: (needles, answer) => {
+          const inPlace = needles.filter((needle, i) => answer[i] === needle);
+          return inPlace.length / needles.length;
+        },
         hint: 'You compare place by place. The order of the answer does not matter.',
       },
       'repetitions counted': {
-        wrong: (needles, answer) =>
-          share(answer.filter((word) => needles.includes(word)).length, needles.length),
-        hint: 'Saying one needle twice counts twice in your marks. Go through the needles, not through the answer.',
+        wrong: (needles, answer) => common(answer, needles) / needles.length,
+        hint: 'A needle named twice counts twice. Go through the needles, not through the answer.',
       },
       'share of the answer': {
-        wrong: (needles, answer) =>
-          share(answer.filter((word) => needles.includes(word)).length, answer.length),
-        hint: 'You divide by the length of the answer: that is precision. Which part of the *needles* was found?',
+        wrong: (needles, answer) => common(answer, needles) / answer.length,
+        hint: 'You divide by the length of the answer. Which share of the *needles* was found?',
       },
       'parts of words count': {
-        wrong: (needles, answer) =>
-          share(needles.filter((n) => answer.join(' ').includes(n)).length, needles.length),
+        wrong: (needles, answer) => {
+          const text = answer.join(' ');
+          return needles.filter((needle) => text.includes(needle)).length / needles.length;
+        },
         hint: 'You search in the joined text, where 4 is found in 47.',
       },
       'not divided': {
-        wrong: (needles, answer) => needles.filter((n) => isIn(n, answer)).length,
-        hint: 'That is how many. What share of the needles?',
+        wrong: (needles, answer) => common(needles, answer),
+        hint: 'That is how many. Which share of the needles is it?',
       },
     },
   }),
@@ -129,44 +130,41 @@ export const lesson12 = [
     signature: 'recallable(tokens: number[]): number[]',
     reference: (tokens: number[]) => recallable(tokens),
     cases: {
-      'nothing said twice': [[1, 2, 3]],
+      'no token twice': [[1, 2, 3]],
       'a pair again': [[1, 2, 3, 1, 2]],
       'the token, but after another': [[1, 2, 3, 2]],
       'the key, with another value': [[1, 2, 1, 3]],
-      'three of a kind': [[5, 5, 5, 5]],
+      'four times the same': [[5, 5, 5, 5]],
       several: [[1, 2, 3, 1, 2, 3, 3, 1, 2]],
     },
     mistakes: {
       'tokens instead of pairs': {
-        wrong: (tokens) => recallable(tokens, (_, b, i) => tokens.slice(0, i).includes(b)),
-        hint: 'You list tokens that have been seen before. Recall needs the *pair*: the same token after the same one.',
+        wrong: (tokens) => recallable(tokens, (_, value, n) => tokens.slice(0, n).includes(value)),
+        hint: 'You list tokens seen before. What counts is the *pair* with the token before.',
       },
       'key seen before': {
-        wrong: (tokens) => recallable(tokens, (a, _, i) => tokens.slice(0, i - 1).includes(a)),
-        hint: 'You ask whether the token before was seen; but it may have had another successor then.',
+        wrong: (tokens) => recallable(tokens, (key, _, n) => tokens.slice(0, n - 1).includes(key)),
+        hint: 'You ask whether the token before was seen; but another token may have followed it.',
       },
       'where the key stands': {
-        wrong: (tokens) => recallable(tokens).map((i) => i - 1),
-        hint: 'Off by one: you list the position of the key. The prediction that counts is that of the value.',
+        wrong: (tokens) => recallable(tokens).map((n) => n - 1),
+        hint: 'Off by one: you list the position of the key. The value is what is predicted.',
       },
       'counts itself': {
-        wrong: (tokens) => tokens.map((_, i) => i).slice(1),
-        hint: 'Every pair is found, because your search finds the pair itself. Look only at what was over before it began.',
+        wrong: (tokens) => recallable(tokens, () => true),
+        hint: 'Every pair is found, because your search finds the pair itself. Search before it.',
       },
       'overlap forgotten': {
         wrong: (tokens) =>
-          recallable(tokens, (a, b, i) =>
-            tokens.slice(0, i - 2 < 0 ? 0 : i - 2).some((t, j) => t === a && tokens[j + 1] === b),
-          ),
-        hint: 'Only in a run of equal tokens are you wrong: the pair before may share a token with this one.',
+          recallable(tokens, (key, value, n) => hasPair(tokens.slice(0, n - 1), key, value)),
+        hint: 'Wrong for equal tokens: the earlier pair may share a token with this one.',
       },
-      'any neighbours': {
+      'either order': {
         wrong: (tokens) =>
-          recallable(tokens, (a, b, i) =>
-            tokens
-              .slice(0, i - 1)
-              .some((t, j) => (t === a && tokens[j + 1] === b) || (t === b && tokens[j + 1] === a)),
-          ),
+          recallable(tokens, (key, value, n) => {
+            const before = tokens.slice(0, n);
+            return hasPair(before, key, value) || hasPair(before, value, key);
+          }),
         hint: 'You also accept the pair the other way round. First the key, then the value.',
       },
     },

@@ -1,28 +1,34 @@
-/** Lesson 13: what devices hand to each other, and how fast positions turn. */
-import { exercise, rows } from './exercise';
+/** Lesson 13: what devices send each other, and how fast pairs of features rotate. */
+import { rows, zerosLike } from './arithmetic';
+import { exercise } from './exercise';
+
+const halo = (start: number, windowSize: number): [number, number] => [
+  Math.max(0, start - (windowSize - 1)),
+  start,
+];
+
+/** base^−t with t in even steps from 0 to 1; `steps` is how many there are in between. */
+const speeds = (pairs: number, base: number, steps = Math.max(1, pairs - 1)): number[] =>
+  Array.from({ length: pairs }, (_, i) => base ** -(i / steps));
 
 interface Part {
   decay: number;
   state: number[][];
 }
-const add = (a: number[][], b: number[][], factor: number): number[][] =>
-  b.map((row, i) => row.map((x, d) => x + factor * (a[i]?.[d] ?? 0)));
-const zeros = (state: number[][]): number[][] => state.map((row) => row.map(() => 0));
-/** The state before each device, first 0; `factor` says by what the state so far fades when part p passes. */
-const handed = (parts: Part[], factor = (p: number) => parts[p].decay): number[][][] => {
-  let S = zeros(parts[0].state);
-  return parts.map((part, p) => {
-    const before = S;
-    S = add(S, part.state, factor(p));
-    return before;
-  });
+/** state + factor · earlier. */
+const added = (state: number[][], earlier: number[][], factor: number): number[][] =>
+  state.map((row, i) => row.map((x, d) => x + factor * earlier[i][d]));
+/** The state before each part; `decay` is what fades the earlier state over part p. */
+const statesBefore = (parts: Part[], decay = (p: number) => parts[p].decay): number[][][] => {
+  const states: number[][][] = [];
+  let S = zerosLike(parts[0].state);
+  for (const [p, { state }] of parts.entries()) {
+    states.push(S);
+    S = added(state, S, decay(p));
+  }
+  return states;
 };
 const part = (decay: number, seed: number): Part => ({ decay, state: rows(2, 2, seed) });
-
-const halo = (start: number, C: number): number[] => [Math.max(0, start - (C - 1)), start];
-/** YOCO's frequencies: base^−t with t from 0 to 1, both ends included. */
-const speeds = (pairs: number, base: number): number[] =>
-  Array.from({ length: pairs }, (_, i) => base ** -(pairs === 1 ? 0 : i / (pairs - 1)));
 
 export const lesson13 = [
   exercise({
@@ -30,7 +36,7 @@ export const lesson13 = [
     title: 'What a window needs from the neighbour',
     difficulty: 1,
     signature: 'halo(start: number, windowSize: number): number[]',
-    reference: halo,
+    reference: (start: number, windowSize: number): number[] => halo(start, windowSize),
     cases: {
       'the first device': [0, 8],
       'a device in the middle': [100, 8],
@@ -40,33 +46,36 @@ export const lesson13 = [
     },
     mistakes: {
       'window off by one': {
-        wrong: (start, C) => [Math.max(0, start - C), start],
-        hint: 'Window off by one: the window of your first token holds the token itself and C − 1 earlier ones.',
+        wrong: (start, windowSize) => halo(start, windowSize + 1),
+        hint: 'Window off by one: it holds your first token itself and C − 1 earlier ones.',
       },
       'before the beginning': {
-        wrong: (start, C) => [start - (C - 1), start],
+        wrong: (start, windowSize) => [start - (windowSize - 1), start],
         hint: 'Near the beginning you ask for tokens with negative numbers.',
       },
       'itself included': {
-        wrong: (start, C) => [Math.max(0, start - (C - 1)), start + 1],
-        hint: 'The end is not counted: your own first token is with you already.',
+        wrong: (start, windowSize) => [halo(start, windowSize)[0], start + 1],
+        hint: 'The end is not included: the device has its own first token already.',
       },
       'start and length': {
-        wrong: (start, C) => [Math.max(0, start - (C - 1)), Math.min(start, C - 1)],
-        hint: 'The second number should be where the piece ends, not how long it is.',
+        wrong: (start, windowSize) => {
+          const [from, to] = halo(start, windowSize);
+          return [from, to - from];
+        },
+        hint: 'The second number is where the tokens end, not how many there are.',
       },
       'everything before': {
         wrong: (start) => [0, start],
-        hint: 'That is all that came before: what full attention would need. How far does a window look?',
+        hint: 'That is everything, as full attention needs it. How far back does a window look?',
       },
     },
   }),
   exercise({
     id: '13-speeds',
-    title: 'How fast positions turn',
+    title: 'How fast pairs rotate',
     difficulty: 2,
     signature: 'speeds(pairs: number, base: number): number[]',
-    reference: speeds,
+    reference: (pairs: number, base: number) => speeds(pairs, base),
     cases: {
       'two pairs': [2, 10000],
       'five pairs': [5, 10000],
@@ -75,11 +84,11 @@ export const lesson13 = [
     },
     mistakes: {
       'the usual frequencies': {
-        wrong: (pairs, base) => Array.from({ length: pairs }, (_, i) => base ** (-i / pairs)),
-        hint: 'These are the usual ones, which stop short of 1/base. In YOCO the last pair turns at exactly 1/base: both ends are included.',
+        wrong: (pairs, base) => speeds(pairs, base, pairs),
+        hint: 'These are the usual ones, which stop before 1/base. YOCO includes both ends.',
       },
       'upside down': {
-        wrong: (pairs, base) => speeds(pairs, base).map((x) => 1 / x),
+        wrong: (pairs, base) => speeds(pairs, 1 / base),
         hint: 'The first pair is the fastest, at 1 per token; the others are slower, not faster.',
       },
       'slowest first': {
@@ -88,14 +97,11 @@ export const lesson13 = [
       },
       'in a straight line': {
         wrong: (pairs, base) =>
-          Array.from(
-            { length: pairs },
-            (_, i) => 1 + (1 / base - 1) * (pairs === 1 ? 0 : i / (pairs - 1)),
-          ),
-        hint: 'The ends are right. Between them it is the exponent that goes in even steps, not the speed.',
+          speeds(pairs, base).map((_, i) => 1 + (1 / base - 1) * (i / Math.max(1, pairs - 1))),
+        hint: 'The ends are right. It is the exponent that goes in even steps, not the speed.',
       },
       '0/0 for one pair': {
-        wrong: (pairs, base) => Array.from({ length: pairs }, (_, i) => base ** -(i / (pairs - 1))),
+        wrong: (pairs, base) => speeds(pairs, base, pairs - 1),
         hint: 'Right for two pairs and more. With one pair you divide 0 by 0.',
       },
     },
@@ -105,45 +111,52 @@ export const lesson13 = [
     title: 'States from device to device',
     difficulty: 3,
     signature: 'handOver(parts: { decay: number; state: number[][] }[]): number[][][]',
-    reference: (parts: Part[]) => handed(parts),
+    reference: (parts: Part[]) => statesBefore(parts),
     cases: {
-      'one device': [[part(0.5, 1)]],
-      'two devices': [[part(0.5, 1), part(0.25, 2)]],
+      'one device': [[{ decay: 0.5, state: [[4, 8]] }]],
+      'three devices, one row': [
+        [
+          { decay: 0.5, state: [[4, 8]] },
+          { decay: 0.25, state: [[1, 2]] },
+          { decay: 0.5, state: [[3, 3]] },
+        ],
+      ],
       'four devices': [[part(0.5, 1), part(0.25, 2), part(0.9, 3), part(0.7, 4)]],
       'a device that forgets everything': [[part(0.5, 5), part(0, 6), part(0.5, 7)]],
     },
     mistakes: {
       'state not carried': {
-        wrong: (parts) =>
-          parts.map((_, p) => (p === 0 ? zeros(parts[0].state) : parts[p - 1].state)),
-        hint: "State not carried: each device gets its neighbour's own part, but what that neighbour was handed is lost.",
+        wrong: (parts) => statesBefore(parts, () => 0),
+        hint: "Each device gets its neighbour's own part, but not the state before that neighbour.",
       },
       'decay off by one': {
-        wrong: (parts) => handed(parts, (p) => parts[p - 1]?.decay ?? 1),
-        hint: 'Decay off by one: what passes through a device fades by that device’s own decay, not by that of the one before.',
+        wrong: (parts) => statesBefore(parts, (p) => parts[p - 1]?.decay ?? 1),
+        hint: 'Decay off by one: a state fades by the decay of the device that it passes.',
       },
       'nothing fades': {
-        wrong: (parts) => handed(parts, () => 1),
-        hint: 'You add the states up. What comes from two devices away has faded on its way through the one between.',
+        wrong: (parts) => statesBefore(parts, () => 1),
+        hint: 'You add the states up. A state from two devices away fades over the one between.',
       },
       'own part included': {
-        wrong: (parts) => handed(parts).map((S, p) => add(S, parts[p].state, parts[p].decay)),
-        hint: 'Off by one: that is the state *after* each device. What does it need before it can begin? The first one needs zeros.',
+        wrong: (parts) =>
+          statesBefore(parts).map((S, p) => added(parts[p].state, S, parts[p].decay)),
+        hint:
+          'Off by one: that is the state *after* each device. What does it need before it can ' +
+          'begin? The first one needs zeros.',
       },
-      'newcomer fades too': {
+      'the own part fades, too': {
         wrong: (parts) => {
-          let S = zeros(parts[0].state);
-          return parts.map((one) => {
-            const before = S;
-            S = add(S, one.state, 1).map((row) => row.map((x) => x * one.decay));
-            return before;
-          });
+          const faded = parts.map(({ decay, state }) => ({
+            decay,
+            state: state.map((row) => row.map((x) => decay * x)),
+          }));
+          return statesBefore(faded);
         },
-        hint: "A device's own part has faded inside it already. Its decay is for what came from before.",
+        hint: "A device's own state has faded inside. Its decay is for what came before it.",
       },
       'from the right': {
-        wrong: (parts) => handed([...parts].reverse()).reverse(),
-        hint: 'You hand states from the end of the text to its beginning. Who may know of whom?',
+        wrong: (parts) => statesBefore([...parts].reverse()).reverse(),
+        hint: 'You go from the end of the text to its beginning: no device may know its future.',
       },
     },
   }),

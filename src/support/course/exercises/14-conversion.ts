@@ -1,25 +1,20 @@
 /** Lesson 14: from the weights of a Transformer to those of a YOCO. */
-import { exercise, rows, total, transposed } from './exercise';
+import { inParts, inTurn, mean, rows, softmax, total, transposed } from './arithmetic';
+import { alike } from './compare';
+import { exercise } from './exercise';
 
-const mean = (vectors: number[][]): number[] =>
-  transposed(vectors).map((column) => total(column) / column.length);
-const chunked = (heads: number[][], groups: number): number[][][] =>
-  Array.from({ length: groups }, (_, g) =>
-    heads.slice((g * heads.length) / groups, ((g + 1) * heads.length) / groups),
-  );
-const softmax = (logits: number[], T: number): number[] => {
-  const e = logits.map((x) => Math.exp((x - Math.max(...logits)) / T));
-  return e.map((x) => x / total(e));
-};
+const everyPart = ['q', 'k', 'v', 'o', 'ffn'];
+/** What a layer of the new model has of its own. */
+const ownParts = (layer: number, layers: number): string[] =>
+  layer < layers / 2 ? everyPart : ['q', 'o', 'ffn'];
+
+const meanHead = (heads: number[][]): number[] => transposed(heads).map(mean);
+
 const divergence = (p: number[], q: number[]): number =>
   total(p.map((x, i) => (x > 0 ? x * Math.log(x / q[i]) : 0)));
-
-/** What a layer of the new model takes from the old one. */
-const taken = (layer: number, layers: number): string[] => {
-  const own = ['q', 'o', 'ffn'];
-  if (layer < layers / 2) return ['q', 'k', 'v', 'o', 'ffn'];
-  return own;
-};
+type Distillation = (teacher: number[], student: number[], temperature: number) => number;
+const distillation: Distillation = (teacher, student, temperature) =>
+  divergence(softmax(teacher, temperature), softmax(student, temperature));
 
 export const lesson14 = [
   exercise({
@@ -27,7 +22,7 @@ export const lesson14 = [
     title: 'Which weights have a place?',
     difficulty: 1,
     signature: 'taken(layer: number, layers: number): string[]',
-    reference: taken,
+    reference: ownParts,
     cases: {
       'the lowest layer': [0, 4],
       'the last of the lower half': [1, 4],
@@ -36,21 +31,20 @@ export const lesson14 = [
     },
     mistakes: {
       'boundary off by one': {
-        wrong: (layer, layers) => taken(layer - 1, layers),
-        hint: 'Off by one: layers are counted from 0, so of four layers 0 and 1 are the lower half.',
+        wrong: (layer, layers) => ownParts(layer - 1, layers),
+        hint: 'Off by one: layers are counted from 0, so of four, 0 and 1 are the lower half.',
       },
       everything: {
-        wrong: () => ['q', 'k', 'v', 'o', 'ffn'],
-        hint: 'Every layer takes everything. What do layers not make for themselves that only read a shared cache?',
+        wrong: () => everyPart,
+        hint: 'Every layer has everything. What does a layer not make that reads a shared cache?',
       },
       'halves exchanged': {
-        wrong: (layer, layers) => taken(layers - 1 - layer, layers),
+        wrong: (layer, layers) => ownParts(layers - 1 - layer, layers),
         hint: 'The halves are exchanged: the upper one reads the shared cache.',
       },
-      'no question above': {
-        wrong: (layer, layers) =>
-          taken(layer, layers).filter((name) => layer < layers / 2 || name !== 'q'),
-        hint: 'Keys and values are shared above; questions are not: each layer asks its own.',
+      'no query above': {
+        wrong: (layer, layers) => (layer < layers / 2 ? everyPart : ['o', 'ffn']),
+        hint: 'Keys and values are shared above; each layer has its own query matrix.',
       },
     },
   }),
@@ -59,7 +53,7 @@ export const lesson14 = [
     title: 'Fewer key heads from many',
     difficulty: 2,
     signature: 'mergeHeads(heads: number[][], groups: number): number[][]',
-    reference: (heads: number[][], groups: number) => chunked(heads, groups).map(mean),
+    reference: (heads: number[][], groups: number) => inParts(heads, groups).map(meanHead),
     cases: {
       'four heads into two': [
         [
@@ -75,27 +69,28 @@ export const lesson14 = [
       'six into two': [rows(6, 3, 3), 2],
     },
     mistakes: {
-      'dealt out in turn': {
-        wrong: (heads, groups) =>
-          Array.from({ length: groups }, (_, g) => mean(heads.filter((_, h) => h % groups === g))),
-        hint: 'You merge every second head. Neighbours share a key head (lesson 7), so neighbours are merged.',
+      'heads in turn': {
+        wrong: (heads, groups) => inTurn(heads, groups).map(meanHead),
+        hint: 'You merge every so many heads. Neighbours share a key head (lesson 7).',
       },
       'sum instead of mean': {
-        wrong: (heads, groups) => chunked(heads, groups).map((part) => transposed(part).map(total)),
-        hint: 'You add the heads: keys become longer with the size of the group, and every softmax sharper.',
+        wrong: (heads, groups) =>
+          inParts(heads, groups).map((group) => transposed(group).map(total)),
+        hint: 'You sum the heads: with more members, keys grow and weights become less even.',
       },
       'the first of each group': {
-        wrong: (heads, groups) => chunked(heads, groups).map((part) => part[0]),
-        hint: 'You keep the first head of each group and throw the others away.',
+        wrong: (heads, groups) => inParts(heads, groups).map(([first]) => first),
+        hint: 'You keep the first head of each group. The others should count as much.',
       },
       'heads per group': {
-        wrong: (heads, groups) => chunked(heads, heads.length / groups).map(mean),
+        wrong: (heads, groups) => inParts(heads, heads.length / groups).map(meanHead),
         hint: 'There should be `groups` heads in the end; you have made groups of that size.',
       },
       'wrong axis': {
-        wrong: (heads, groups) =>
-          chunked(heads, groups).map((part) => part.map((head) => total(head) / head.length)),
-        hint: 'Wrong axis: you take the mean over the features of a head. Take it over the heads of a group, feature by feature.',
+        wrong: (heads, groups) => inParts(heads, groups).map((group) => group.map(mean)),
+        hint:
+          'Wrong axis: you take the mean over the features of a head. ' +
+          'Take it over the heads of a group, feature by feature.',
       },
     },
   }),
@@ -104,46 +99,48 @@ export const lesson14 = [
     title: 'Learning from a teacher',
     difficulty: 3,
     signature: 'distillation(teacher: number[], student: number[], temperature: number): number',
-    reference: (teacher: number[], student: number[], T: number) =>
-      divergence(softmax(teacher, T), softmax(student, T)),
+    reference: distillation,
     cases: {
       'they agree': [[1, 2, 3], [1, 2, 3], 1],
-      'sure against unsure': [[4, 0], [0, 0], 1],
-      'unsure against sure': [[0, 0], [4, 0], 1],
+      'sure teacher, unsure student': [[4, 0], [0, 0], 1],
+      'unsure teacher, sure student': [[0, 0], [4, 0], 1],
       'three tokens': [[2, 1, 0], [0, 1, 1], 1],
-      warm: [[2, 1, 0], [0, 1, 1], 3],
+      'temperature 3': [[2, 1, 0], [0, 1, 1], 3],
     },
-    laws: {
+    properties: {
       'never negative': (f) => f([1, 0, 3], [2, 2, -1], 1) > 0,
       'adding 5 to every logit changes nothing': (f) =>
-        Math.abs(f([1, 0], [2, 3], 1) - f([6, 5], [2, 3], 1)) < 1e-9,
+        alike(f([1, 0], [2, 3], 1), f([6, 5], [2, 3], 1)),
     },
     mistakes: {
       'teacher and student exchanged': {
-        wrong: (t, s, T) => divergence(softmax(s, T), softmax(t, T)),
-        hint: 'The roles are exchanged: the weights in front of the logarithm are those of the teacher. KL is not symmetric.',
+        wrong: (teacher, student, temperature) => distillation(student, teacher, temperature),
+        hint:
+          'The roles are exchanged: the factor before the logarithm is the probability of the ' +
+          'teacher. KL is not symmetric.',
       },
       'temperature forgotten': {
-        wrong: (t, s) => divergence(softmax(t, 1), softmax(s, 1)),
-        hint: 'Right at temperature 1. It is not used.',
+        wrong: (teacher, student) => distillation(teacher, student, 1),
+        hint: 'Right at temperature 1. The temperature is not used.',
       },
       'temperature for the teacher only': {
-        wrong: (t, s, T) => divergence(softmax(t, T), softmax(s, 1)),
-        hint: 'Only the teacher is warmed. A student that agrees with it would be punished.',
+        wrong: (teacher, student, temperature) =>
+          divergence(softmax(teacher, temperature), softmax(student)),
+        hint: 'Only the teacher has the temperature, so a student that agrees is not at 0.',
       },
       'cross-entropy': {
-        wrong: (t, s, T) => {
-          const q = softmax(s, T);
-          return -total(softmax(t, T).map((p, i) => p * Math.log(q[i])));
+        wrong: (teacher, student, temperature) => {
+          const q = softmax(student, temperature);
+          return -total(softmax(teacher, temperature).map((p, i) => p * Math.log(q[i])));
         },
-        hint: "That is the cross-entropy: it is not 0 when they agree. Subtract the teacher's own entropy, or put its probability under the logarithm.",
+        hint: 'Cross-entropy is not 0 when they agree. Which probability is missing in the log?',
       },
       'squared logits': {
-        wrong: (t, s) => total(t.map((x, i) => (x - s[i]) ** 2)),
-        hint: 'You compare logits. Adding 5 to all of them changes no probability, but changes your result.',
+        wrong: (teacher, student) => total(teacher.map((x, i) => (x - student[i]) ** 2)),
+        hint: 'You compare logits. Adding 5 to all of them changes no probability.',
       },
       'sign lost': {
-        wrong: (t, s, T) => -divergence(softmax(t, T), softmax(s, T)) || 0,
+        wrong: (...args) => -distillation(...args) || 0,
         hint: 'A divergence is never negative: which probability stands above the line?',
       },
     },
