@@ -26,7 +26,7 @@ import { Trainer } from '../training/trainer';
 import { matchingYoco, yocoFromTransformer } from '../weights/from-transformer';
 import { loadStateDict, toStateDict } from '../weights/state-dict';
 import { measureLoss } from './perplexity';
-import { type Study, type StudyRun, trainAndMeasure, trainerOptions } from './study';
+import { type RunOf, type Study, trainAndMeasure, trainerOptions } from './study';
 
 const start = { start: 'notebooks/models/transformer', windowSize: 64 };
 const training = { steps: 100, batch: 4, context: 256, warmUpSteps: 10 };
@@ -36,12 +36,8 @@ const measuring = { moments: [0, 10, 25, 50, 100], heldOutTokens: 8_192 };
 export const convertSettings = { ...start, ...training, ...rates, ...teaching, ...measuring };
 type ConvertSettings = typeof convertSettings;
 
-export interface ConvertRun extends StudyRun {
-  /** Loss of the held-out text in nats per character, after so many steps as `moments` says. */
-  heldOut: number[];
-  /** Means over 10 steps; with a teacher, of the mixed loss. */
-  losses: number[];
-}
+/** `heldOut`: the loss of the held-out text in nats per character, at each of the `moments`. */
+export type ConvertRun = RunOf<typeof convertStudy>;
 
 /** The model of a kind before its first step. The caller disposes it. */
 export function modelOfKind(
@@ -83,7 +79,7 @@ export function learnerOf(
   return new Trainer(student, train, { ...options, loss });
 }
 
-export const convertStudy: Study<ConvertSettings, ConvertRun> = {
+export const convertStudy = {
   name: 'convert',
   about:
     'a YOCO from a trained Transformer, with and without distillation, against one from nothing',
@@ -99,7 +95,7 @@ export const convertStudy: Study<ConvertSettings, ConvertRun> = {
     'window, keys of the top layer',
   ],
   settings: convertSettings,
-  async run(kind, seed, settings, onStep) {
+  async run(kind, seed, settings, onStep?) {
     const { context, moments, heldOutTokens } = settings;
     const { model: transformer, tokenizer } = loadModel(settings.start);
     const { train, validation } = splitText(readCorpus().text);
@@ -120,4 +116,4 @@ export const convertStudy: Study<ConvertSettings, ConvertRun> = {
       transformer.dispose();
     }
   },
-};
+} satisfies Study<ConvertSettings>;

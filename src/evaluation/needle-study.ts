@@ -11,7 +11,7 @@ import { architectureNames } from './architectures';
 import { keyValueWarmup, NeedleTask, NeedleVocabulary } from './needle';
 import type { ForwardModel } from './perplexity';
 import { answerAccuracy } from './recall';
-import { newTrainer, type Study, type StudyRun, trainAndMeasure } from './study';
+import { newTrainer, type RunOf, type Study, trainAndMeasure } from './study';
 
 const sizes = { dim: 64, heads: 2, layers: 2, windowSize: 16, commonWords: 200 };
 const warmup = { bareSteps: 500, barePairs: [4, 8, 16], bareBatch: 32 };
@@ -23,13 +23,11 @@ const many = { needles: [1, 2, 4, 8], needlesLength: 256 };
 export const needleSettings = { ...sizes, ...warmup, ...lessons, ...training, ...grid, ...many };
 export type NeedleSettings = typeof needleSettings;
 
-export interface NeedleRun extends StudyRun {
-  /** Share found with one needle, [depth][length]. */
-  found: number[][];
-  /** Share of right answers with several needles, for each count in `needles`. */
-  several: number[];
-  losses: number[];
-}
+/**
+ * `found`: the share found with one needle, [depth][length]; `several`: the share of right answers
+ * with several needles, for each count in `needles`.
+ */
+export type NeedleRun = RunOf<typeof needleStudy>;
 
 /** The words of the study, from the training part of the book. */
 export function needleVocabulary({ commonWords }: { commonWords: number }): NeedleVocabulary {
@@ -67,12 +65,12 @@ export async function needleMap(
   return found;
 }
 
-export const needleStudy: Study<NeedleSettings, NeedleRun> = {
+export const needleStudy = {
   name: 'needle',
   about: 'needles found by depth and length, and several at once, for every kind of model',
   kinds: architectureNames.slice(0, 8),
   settings: needleSettings,
-  run(kind, seed, settings, onStep) {
+  run(kind, seed, settings, onStep?) {
     const { needles, needlesLength: length, rows } = settings;
     const vocabulary = needleVocabulary(settings);
     const given = { ...settings, vocabSize: vocabulary.size, weightDecay: 0.01 };
@@ -88,4 +86,4 @@ export const needleStudy: Study<NeedleSettings, NeedleRun> = {
       return { found, several };
     });
   },
-};
+} satisfies Study<NeedleSettings>;

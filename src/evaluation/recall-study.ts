@@ -6,26 +6,22 @@
  */
 import { architectureNames } from './architectures';
 import { answerAccuracy, RecallTask, recallVocabSize } from './recall';
-import { newTrainer, type Study, type StudyRun, trainAndMeasure } from './study';
+import { newTrainer, type RunOf, type Study, trainAndMeasure } from './study';
 
 const sizes = { dim: 64, heads: 2, layers: 2, windowSize: 8 };
 const tasks = { keys: 32, values: 32, trainedOn: [4, 8, 16], measuredOn: [4, 8, 16, 32] };
 const training = { steps: 1000, batch: 32, learningRate: 3e-3, warmUpSteps: 20 };
 export const recallSettings = { ...sizes, ...tasks, ...training };
 
-export interface RecallRun extends StudyRun {
-  /** Share of right answers, for each number of pairs in `measuredOn`. */
-  accuracy: number[];
-  /** Means over 50 steps, in nats per answer. */
-  losses: number[];
-}
+/** `accuracy`: the share of right answers for each number of pairs in `measuredOn`. */
+export type RecallRun = RunOf<typeof recallStudy>;
 
-export const recallStudy: Study<typeof recallSettings, RecallRun> = {
+export const recallStudy = {
   name: 'recall',
   about: 'accuracy against the number of pairs, for every kind of model',
   kinds: architectureNames.slice(0, 8),
   settings: recallSettings,
-  run(kind, seed, settings, onStep) {
+  run(kind, seed, settings, onStep?) {
     const { keys, values, batch, trainedOn, measuredOn } = settings;
     const task = new RecallTask({ keys, values, batch, pairs: trainedOn, seed });
     const given = { ...settings, vocabSize: recallVocabSize(settings), weightDecay: 0.01 };
@@ -39,4 +35,4 @@ export const recallStudy: Study<typeof recallSettings, RecallRun> = {
       return { accuracy };
     });
   },
-};
+} satisfies Study<typeof recallSettings>;

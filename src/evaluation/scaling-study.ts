@@ -8,7 +8,7 @@
 import { trainingFlops } from '../costs/operations';
 import type { ArchitectureName } from './architectures';
 import { measureLoss } from './perplexity';
-import { bookInCharacters, newTrainer, type Study, type StudyRun, trainAndMeasure } from './study';
+import { bookInCharacters, newTrainer, type RunOf, type Study, trainAndMeasure } from './study';
 
 export const scalingKinds = [
   'Transformer',
@@ -21,15 +21,11 @@ const sizes = { layers: 4, heads: 2, windowSize: 32, rareCharacters: 10 };
 const training = { steps: 400, batch: 8, context: 256, learningRateAt64: 4e-3, warmUpSteps: 30 };
 export const scalingSettings = { ...sizes, ...training, heldOutTokens: 65_536 };
 
-export interface ScalingRun extends StudyRun {
-  /** Loss of the held-out text, nats per character. */
-  loss: number;
-  /** Weights without the embedding and the head: what scaling laws count. */
-  inner: number;
-  /** Operations of all training steps, by formula. */
-  flops: number;
-  losses: number[];
-}
+/**
+ * `loss` of the held-out text in nats per character; `inner`: weights without the embedding and the
+ * head, which scaling laws count; `flops`: operations of all training steps, by formula.
+ */
+export type ScalingRun = RunOf<typeof scalingStudy>;
 
 /** The name of a kind at a width: `YOCO, window, 64 wide`. */
 export const atWidth = (kind: string, dim: number): string => `${kind}, ${dim} wide`;
@@ -42,12 +38,12 @@ export function fromName(name: string): { kind: string; dim: number } {
   return { kind, dim: Number(dim) };
 }
 
-export const scalingStudy: Study<typeof scalingSettings, ScalingRun> = {
+export const scalingStudy = {
   name: 'scaling',
   about: 'loss against weights and operations: five widths of three kinds, on the book',
   kinds: scalingWidths.flatMap((dim) => scalingKinds.map((kind) => atWidth(kind, dim))),
   settings: scalingSettings,
-  run(name, seed, settings, onStep) {
+  run(name, seed, settings, onStep?) {
     const { kind, dim } = fromName(name);
     const { steps, batch, context, learningRateAt64 } = settings;
     const { vocabSize, train, heldOut } = bookInCharacters(settings);
@@ -61,4 +57,4 @@ export const scalingStudy: Study<typeof scalingSettings, ScalingRun> = {
       return { loss, inner, flops };
     });
   },
-};
+} satisfies Study<typeof scalingSettings>;

@@ -6,9 +6,9 @@
  */
 import { countNgrams, measureArHits } from './ar-hits';
 import type { ArchitectureName } from './architectures';
-import { bookInCharacters, newTrainer, type Study, type StudyRun, trainAndMeasure } from './study';
+import { bookInCharacters, newTrainer, type RunOf, type Study, trainAndMeasure } from './study';
 
-export const splitsKinds: readonly ArchitectureName[] = [
+const splitsKinds: readonly ArchitectureName[] = [
   'YOCO, gated retention',
   'YOCO 3:1',
   'YOCO 1:3',
@@ -22,22 +22,18 @@ const training = { steps: 400, batch: 8, context: 256, learningRate: 4e-3, warmU
 const measuring = { order: 5, rare: 30, heldOutTokens: 114_688 };
 export const splitsSettings = { ...sizes, ...training, ...measuring };
 
-export interface SplitsRun extends StudyRun {
-  /** Loss of the held-out text in nats per character: all, the AR hits, the others. */
-  all: number;
-  hit: number;
-  first: number;
-  /** Share of the characters that are AR hits. */
-  share: number;
-  losses: number[];
-}
+/**
+ * Losses of the held-out text in nats per character: `all`, the AR hits (`hit`) and the others
+ * (`first`); `share` of the characters that are AR hits.
+ */
+export type SplitsRun = RunOf<typeof splitsStudy>;
 
-export const splitsStudy: Study<typeof splitsSettings, SplitsRun> = {
+export const splitsStudy = {
   name: 'splits',
   about: 'where to cut and how to place the halves: loss on the book, recalled and not',
   kinds: splitsKinds,
   settings: splitsSettings,
-  run(kind, seed, settings, onStep) {
+  run(kind, seed, settings, onStep?) {
     const { context, order, rare } = settings;
     const { vocabSize, train, heldOut } = bookInCharacters(settings);
     const trainer = newTrainer(kind, train, { ...settings, vocabSize }, seed);
@@ -47,4 +43,4 @@ export const splitsStudy: Study<typeof splitsSettings, SplitsRun> = {
       return { all: loss.all, hit: loss.arHit, first: loss.firstOccurrence, share: loss.share };
     });
   },
-};
+} satisfies Study<typeof splitsSettings>;

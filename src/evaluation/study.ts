@@ -43,17 +43,19 @@ export interface StudyFile<Run extends StudyRun = StudyRun> {
   settings: Record<string, unknown>;
   runs: Run[];
 }
-type Measured<Run> = Omit<Run, 'kind' | 'seed' | 'seconds' | 'engine'>;
+type Measured = Pick<StudyRun, 'parameters'>;
 type OnStep = (report: StepReport) => void;
 
-export interface Study<Settings extends { steps: number }, Run extends StudyRun> {
+export interface Study<Settings extends { steps: number }> {
   name: string;
   about: string;
   kinds: readonly string[];
   settings: Settings;
   /** Trains one model and measures it. */
-  run(kind: string, seed: number, settings: Settings, onStep?: OnStep): Promise<Measured<Run>>;
+  run(kind: string, seed: number, settings: Settings, onStep?: OnStep): Promise<Measured>;
 }
+/** What the file of a study keeps of one run. */
+export type RunOf<S extends Pick<Study<never>, 'run'>> = StudyRun & Awaited<ReturnType<S['run']>>;
 
 /** @throws RangeError if the file is not a study. */
 export function readStudy<Run extends StudyRun>(path: string): StudyFile<Run> {

@@ -16,7 +16,7 @@ import { openStudy, type Study, type StudyRun, saveStudy } from '../../evaluatio
 import { type EngineName, engineNames, useEngine } from '../backends/use-engine';
 import { root } from '../notebook/python-environment';
 
-type AnyStudy = Study<{ steps: number }, StudyRun>;
+type AnyStudy = Study<{ steps: number }>;
 const studies = new Map<string, AnyStudy>();
 for (const study of [recallStudy, needleStudy, scalingStudy, splitsStudy, convertStudy]) {
   studies.set(study.name, study as AnyStudy); // each is run with its own settings only
