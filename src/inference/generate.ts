@@ -3,9 +3,9 @@
  *
  *   prompt ──prefill──▶ logits ──sample──▶ token ──step──▶ logits ──sample──▶ token …
  *
- * In YOCO the prefill takes the early exit. The last token of a run is returned but not fed back,
- * because nobody needs the logits after it. So the cache ends one token before the text does, and
- * a run that continues begins with that token (see conversation.ts).
+ * The last token of a run is returned but not fed back, because nobody needs the logits after it.
+ * So the cache ends one token before the text does, and a run that continues begins with that token
+ * (see conversation.ts).
  */
 import type * as tf from '@tensorflow/tfjs';
 import { leftPad } from '../layers/padding';
@@ -18,10 +18,7 @@ import { checkSampling, type SamplingOptions, sample } from './sampling';
 
 export interface GenerateOptions extends SamplingOptions {
   maxNewTokens: number;
-  /**
-   * Row r of the batch draws from stream r of this seed, so a row's text does not depend on the
-   * other rows. Default 0.
-   */
+  /** Row r draws from stream r of this seed, whatever the other rows are. Default 0. */
   seed?: number;
   /** A row ends with the first of these that it produces, which is part of the result. */
   stopTokens?: readonly number[];
@@ -133,7 +130,6 @@ function checkStopTokens(stopTokens: readonly number[], vocabSize: number): void
   const isToken = (id: number) => Number.isInteger(id) && id >= 0 && id < vocabSize;
   if (!Array.isArray(stopTokens) || !stopTokens.every(isToken))
     throw new RangeError(
-      `generate: stopTokens is ${shown(stopTokens)}; give an array of token ids: whole numbers ` +
-        `from 0 to ${vocabSize - 1}, the vocabulary of this model.`,
+      `generate: stopTokens is ${shown(stopTokens)}; give an array of ids, 0 to ${vocabSize - 1}.`,
     );
 }

@@ -4,15 +4,12 @@
  *   p_i ∝ exp(logit_i / temperature), for the topK most likely tokens, and of these for the
  *   smallest set whose share is at least topP
  *
- * Think of a bar chart of the vocabulary, the tallest bar first. A high temperature makes the bars
- * more equal, topK cuts the chart after K bars, topP as soon as the bars so far hold that share.
- *
  * The logits come to the host first, so that the draw is the same on every engine.
  * Sources: topP is nucleus sampling, Holtzman et al., arXiv 1904.09751, section 3.1; topK, Fan et
  * al., arXiv 1805.04833.
  */
 import type { SeededRandom } from '../tensor/random';
-import { shown } from '../tensor/shapes';
+import { checkCount, shown } from '../tensor/shapes';
 
 export interface SamplingOptions {
   /** 0 always takes the most likely token (greedy); 1 is the model's distribution. Default 0. */
@@ -24,18 +21,13 @@ export interface SamplingOptions {
 }
 
 /** @throws RangeError naming the option, its value and what is allowed. */
-export function checkSampling(
-  where: string,
-  { temperature = 0, topK, topP = 1 }: SamplingOptions,
-): void {
+export function checkSampling(where: string, options: SamplingOptions): void {
+  const { temperature = 0, topK = 1, topP = 1 } = options;
   if (!(Number.isFinite(temperature) && temperature >= 0))
     throw new RangeError(
-      `${where}: temperature is ${shown(temperature)}; give a number, 0 (greedy) or more.`,
+      `${where}: temperature is ${shown(temperature)}; give a number, 0 or more.`,
     );
-  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))
-    throw new RangeError(
-      `${where}: topK is ${shown(topK)}; give a whole number of tokens, 1 or more.`,
-    );
+  checkCount(where, 'topK', topK, 'tokens');
   if (!(Number.isFinite(topP) && topP > 0 && topP <= 1))
     throw new RangeError(`${where}: topP is ${shown(topP)}; give a number above 0, up to 1.`);
 }
@@ -48,15 +40,11 @@ export function greedy(logits: ArrayLike<number>): number {
   let best = -1;
   for (let i = 0; i < logits.length; i++) {
     if (Number.isNaN(logits[i]))
-      throw new RangeError(
-        `greedy: the logit of token ${i} is NaN; the model has diverged or is damaged.`,
-      );
+      throw new RangeError(`greedy: the logit of token ${i} is NaN; the model has diverged.`);
     if (logits[i] > (best < 0 ? -Infinity : logits[best])) best = i;
   }
   if (best < 0)
-    throw new RangeError(
-      `greedy: none of ${logits.length} logits is above −∞, so no token can follow.`,
-    );
+    throw new RangeError(`greedy: none of ${logits.length} logits is above −∞; give one that is.`);
   return best;
 }
 

@@ -36,12 +36,10 @@ export function scorePrompt(
   const { vocabSize } = model.config;
   if (before && !tf.util.arraysEqual(before.shape, [1, vocabSize]))
     throw new RangeError(
-      `scorePrompt: before is [${before.shape}]; give logits [1, ${vocabSize}] of one position.`,
+      `scorePrompt: before is [${before.shape}]; give [1, ${vocabSize}] logits.`,
     );
   if (tokens.length === 1 && !before)
-    throw new RangeError(
-      'scorePrompt: 1 token leaves nothing to score: nothing predicts it; give 2 or more.',
-    );
+    throw new RangeError('scorePrompt: 1 token leaves nothing to score; give 2 or more.');
   cache?.checkBelongsTo(model, 'scorePrompt', 1);
 
   const start = cache ?? model.newCache(1);

@@ -172,7 +172,7 @@ describe('a layer cache that was received', () => {
   it('a cache that grows with the text is refused', () => {
     const { global } = newYoco().newCache(1);
     expect(() => resumeCache(global, {}, 3)).toThrow(
-      'resumeCache: a PagedKvCache grows with the text; send states and windows, gather keys',
+      'resumeCache: PagedKvCache is no state or window; gather it.',
     );
   });
 });
@@ -209,10 +209,7 @@ describe('the formula', () => {
   it('one device receives nothing', () =>
     expect(communicatedBytes(yoco, { tokens: 400, devices: 1 }).total).toBe(0));
   it.each([
-    [
-      () => chunksOf(3, 4),
-      'chunksOf: 3 tokens for 4 devices; each needs a token, so take 3 devices at most.',
-    ],
+    [() => chunksOf(3, 4), 'chunksOf: 3 tokens for 4 devices; give each a token.'],
     [() => chunksOf(3, 0), 'chunksOf: devices is 0; give a whole number of devices, 1 or more.'],
   ])('%# refuses', (work, message) => expect(work).toThrow(message));
   it('chunks are consecutive and even', () => {
@@ -259,7 +256,9 @@ describe('worker threads', { timeout: 60_000 }, () => {
     );
 
     const running = parallel.forward(text(1, 30));
-    await expect(parallel.forward(text(1, 30))).rejects.toThrow('a run is under way; await it');
+    await expect(parallel.forward(text(1, 30))).rejects.toThrow(
+      'a run is under way; await it first',
+    );
     (await running).logits.dispose();
     await parallel.stop();
   });

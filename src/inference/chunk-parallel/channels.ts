@@ -50,62 +50,30 @@ export const pack = (tensor: tf.Tensor): PackedTensor => ({
 export const unpack = <T extends tf.Tensor>({ shape, data }: PackedTensor): T =>
   tf.tensor(data, shape) as T;
 
-/** Tensors by name: `state` of a layer, or `k` and `v`. */
-export type NamedTensors = Record<string, tf.Tensor4D>;
-type Message = Record<string, PackedTensor>;
-
-export class Channels {
-  readonly received: Received = { states: 0, keysValues: 0 };
-
-  constructor(private readonly connections: Connections) {}
-
-  get isFirst(): boolean {
-    return this.connections.earlier.length === 0;
-  }
-
-  /** To the right neighbour, if there is one. */
-  send(tensors: Record<string, tf.Tensor>): void {
-    this.post(tensors, this.connections.later.slice(0, 1));
-  }
-  /** To all later devices. */
-  broadcast(tensors: NamedTensors): void {
-    this.post(tensors, this.connections.later);
-  }
-  private post(tensors: Record<string, tf.Tensor>, receivers: readonly Channel[]): void {
-    if (receivers.length === 0) return;
-    const message: Message = {};
-    for (const [name, tensor] of Object.entries(tensors)) message[name] = pack(tensor);
-    for (const { port, sent } of receivers) {
-      port.postMessage(message); // copies, as a network would
-      Atomics.add(sent, 0, 1);
-      Atomics.notify(sent, 0);
-    }
-  }
-
-  /** Waits for what the left neighbour sends. The caller owns the tensors. */
-  receive(): NamedTensors {
-    const { earlier } = this.connections;
-    return this.unpackAll(waitFor(earlier[earlier.length - 1]), 'states');
-  }
-  /** Waits for the broadcast of each earlier device. The caller owns the tensors. */
-  gather(): NamedTensors[] {
-    return this.connections.earlier.map((from) => this.unpackAll(waitFor(from), 'keysValues'));
-  }
-  private unpackAll(message: Message, kind: keyof Received): NamedTensors {
-    const tensors: NamedTensors = {};
-    for (const [name, packed] of Object.entries(message)) {
-      this.received[kind] += packed.data.byteLength;
-      tensors[name] = unpack(packed);
-    }
-    return tensors;
+/** Sends tensors by name, such as the `state` of a layer. They stay the caller's. */
+export function send(tensors: Record<string, tf.Tensor>, receivers: readonly Channel[]): void {
+  if (receivers.length === 0) return;
+  const packed = Object.entries(tensors).map(([name, tensor]) => [name, pack(tensor)]);
+  for (const { port, sent } of receivers) {
+    port.postMessage(packed); // copies, as a network would
+    Atomics.add(sent, 0, 1);
+    Atomics.notify(sent, 0);
   }
 }
 
-function waitFor({ port, sent }: Channel): Message {
+/** Waits for the next message and adds its bytes to `received[kind]`. The caller owns the tensors. */
+export function receive(
+  { port, sent }: Channel,
+  received: Received,
+  kind: keyof Received,
+): Record<string, tf.Tensor4D> {
   for (;;) {
     const before = Atomics.load(sent, 0); // first: a message sent after the next line ends the wait
-    const received = receiveMessageOnPort(port) as { message: Message } | undefined;
-    if (received) return received.message;
+    const found = receiveMessageOnPort(port) as { message: [string, PackedTensor][] } | undefined;
+    if (found) {
+      for (const [, { data }] of found.message) received[kind] += data.byteLength;
+      return Object.fromEntries(found.message.map(([name, packed]) => [name, unpack(packed)]));
+    }
     Atomics.wait(sent, 0, before);
   }
 }

@@ -73,12 +73,8 @@ export class ChunkParallel {
    */
   async forward(tokens: Tokens): Promise<{ logits: tf.Tensor3D; reports: DeviceReport[] }> {
     const where = 'ChunkParallel.forward';
-    if (this.stopped)
-      throw new Error(
-        `${where}: the devices are stopped; start new ones with ChunkParallel.start(model).`,
-      );
-    if (this.running)
-      throw new Error(`${where}: a run is under way; await it before you start the next.`);
+    if (this.stopped) throw new Error(`${where}: the devices are stopped; start new ones.`);
+    if (this.running) throw new Error(`${where}: a run is under way; await it first.`);
     const rows = tf.tidy(() => tokenTensor(where, tokens, this.vocabSize).arraySync()); // [B, N]
     const devices = this.workers.length;
     const chunks = chunksOf(rows[0].length, devices);
@@ -103,16 +99,10 @@ export class ChunkParallel {
     }
   }
 
-  /** Waits until every thread has ended; a run under way is finished first. */
+  /** Ends every thread; a run under way fails. */
   async stop(): Promise<void> {
-    if (this.stopped) return;
     this.stopped = true;
-    for (const worker of this.workers) {
-      if (worker.threadId < 0) continue; // has ended already
-      worker.ref();
-      worker.postMessage('stop');
-      await once(worker, 'exit');
-    }
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 
   /** One message from each device. If a device fails, the others would wait for it: all end. */
@@ -120,8 +110,7 @@ export class ChunkParallel {
     try {
       return await Promise.all(this.workers.map((worker, i) => nextMessage(worker, describe(i))));
     } catch (error) {
-      this.stopped = true;
-      await Promise.all(this.workers.map((worker) => worker.terminate()));
+      await this.stop();
       throw error;
     }
   }

@@ -28,10 +28,7 @@ export function chunksOf(tokens: number, devices: number): Chunk[] {
   checkCount('chunksOf', 'devices', devices, 'devices');
   checkCount('chunksOf', 'tokens', tokens, 'tokens');
   if (devices > tokens)
-    throw new RangeError(
-      `chunksOf: ${tokens} tokens for ${devices} devices; each needs a token, ` +
-        `so take ${tokens} devices at most.`,
-    );
+    throw new RangeError(`chunksOf: ${tokens} tokens for ${devices} devices; give each a token.`);
   const firstOf = (device: number) => Math.floor((tokens * device) / devices);
   return Array.from({ length: devices }, (_, i) => ({ from: firstOf(i), to: firstOf(i + 1) }));
 }

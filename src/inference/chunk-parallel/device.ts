@@ -20,7 +20,7 @@ import { RetentionState } from '../../retention/retention-state';
 import { type EngineName, useEngine } from '../../support/backends/use-engine';
 import { peakOf } from '../../tensor/ledger';
 import { loadStateDict, type StateDict } from '../../weights/state-dict';
-import { Channels, type Connections, type NamedTensors, type PackedTensor, pack } from './channels';
+import { type Connections, type PackedTensor, pack, receive, send } from './channels';
 import type { Received } from './communication';
 
 /** The chunk of a text that one device computes. */
@@ -48,6 +48,20 @@ export interface DeviceResult {
   spans: Span[];
 }
 
+/** What a device receives, and when it does what. */
+class RunLog {
+  readonly received: Received = { states: 0, keysValues: 0 };
+  readonly spans: Span[] = [];
+  constructor(private readonly started: number) {}
+
+  timed<T>(what: string, work: () => T): T {
+    const start = sharedClock() - this.started;
+    const result = work();
+    this.spans.push({ what, start, end: sharedClock() - this.started });
+    return result;
+  }
+}
+
 export class ChunkDevice extends Yoco {
   /** @throws RangeError if the weights are not those of the config. */
   constructor(config: YocoConfig, weights: StateDict) {
@@ -56,52 +70,43 @@ export class ChunkDevice extends Yoco {
   }
 
   /** Leaves no tensor behind. @throws RangeError for an id outside the vocabulary. */
-  run({ tokens, from, started }: Task, connections: Connections): DeviceResult {
-    const channels = new Channels(connections);
-    const spans: Span[] = [];
-    const timed: Timed = (what, work) => {
-      const start = sharedClock() - started;
-      const result = work();
-      spans.push({ what, start, end: sharedClock() - started });
-      return result;
-    };
-    const { result: logits, needed } = peakOf(() =>
-      tf.tidy(() => this.computeLogits(tokens, from, channels, timed)),
-    );
-    const packed = pack(logits);
-    logits.dispose();
-    return { logits: packed, received: channels.received, peakBytes: needed.bytes, spans };
+  run(task: Task, connections: Connections): DeviceResult {
+    const log = new RunLog(task.started);
+    const compute = () => tf.tidy(() => this.computeLogits(task, connections, log));
+    const { result, needed } = peakOf(compute);
+    const logits = pack(result);
+    result.dispose();
+    return { logits, received: log.received, peakBytes: needed.bytes, spans: log.spans };
   }
 
   /** [B, n, vocab] */
-  private computeLogits(tokens: number[][], from: number, channels: Channels, timed: Timed) {
+  private computeLogits({ tokens, from }: Task, { earlier, later }: Connections, log: RunLog) {
+    const left = earlier.at(-1);
     const caches = this.newLayerCaches(tokens.length);
     try {
       let x = this.embedding.forward(tf.tensor2d(tokens, undefined, 'int32')); // [B, n, dim]
       for (const [i, layer] of this.selfDecoder.layers.entries()) {
-        if (!channels.isFirst) {
-          const received = timed('wait', () => channels.receive());
-          resumeCache(caches[i], received, from);
+        if (left) {
+          const held = log.timed('wait', () => receive(left, log.received, 'states'));
+          resumeCache(caches[i], held, from);
         }
-        x = timed(`self.${i}`, () => layer.forward(x, caches[i])); // [B, n, dim]
-        channels.send(caches[i].snapshot());
+        x = log.timed(`self.${i}`, () => layer.forward(x, caches[i])); // [B, n, dim]
+        send(caches[i].snapshot(), later.slice(0, 1));
       }
-      const own = this.crossDecoder.globalKeysValues?.forward(x, from); // each [B, n, Hkv, D]
-      let global = own;
-      if (own) {
-        channels.broadcast({ ...own });
-        const all = [...timed('wait', () => channels.gather()), own];
+      let global = this.crossDecoder.globalKeysValues?.forward(x, from); // each [B, n, Hkv, D]
+      if (global) {
+        send(global, later);
+        const gather = () => earlier.map((device) => receive(device, log.received, 'keysValues'));
+        const all = [...log.timed('wait', gather), global];
         const [ks, vs] = [all.map(({ k }) => k), all.map(({ v }) => v)];
         global = { k: tf.concat(ks, 1), v: tf.concat(vs, 1) }; // each [B, from + n, Hkv, D]
       }
-      return timed('cross', () => this.head.forward(this.crossDecoder.forward(x, global)));
+      return log.timed('cross', () => this.head.forward(this.crossDecoder.forward(x, global)));
     } finally {
       for (const cache of caches) cache.dispose();
     }
   }
 }
-/** Does `work` and notes when. */
-type Timed = <T>(what: string, work: () => T) => T;
 
 /** Milliseconds of the machine's clock: the same for all threads, and never set back. */
 export const sharedClock = (): number => Number(process.hrtime.bigint()) / 1e6;
@@ -111,15 +116,15 @@ export const sharedClock = (): number => Number(process.hrtime.bigint()) / 1e6;
  * position goes with them, because rotary counts from it.
  * @throws TypeError for a cache that holds all tokens: its keys and values are gathered instead.
  */
-export function resumeCache(empty: LayerCache, received: NamedTensors, position: number): void {
-  const { state, k, v } = received;
+export function resumeCache(
+  empty: LayerCache,
+  { state, k, v }: Record<string, tf.Tensor4D>,
+  position: number,
+): void {
   if (empty instanceof RetentionState) empty.advance(state, position);
   else if (empty instanceof RollingKvCache) empty.resume({ k, v }, position);
   else
-    throw new TypeError(
-      `resumeCache: a ${empty.constructor.name} grows with the text; send states and windows, ` +
-        `gather keys and values.`,
-    );
+    throw new TypeError(`resumeCache: ${empty.constructor.name} is no state or window; gather it.`);
 }
 
 /** What a thread needs to become a device. */
@@ -131,16 +136,12 @@ export interface DeviceSetup {
 }
 
 /**
- * Runs a device in this thread: one task after the other, until 'stop'. An error ends the thread,
- * and reaches the thread that started it as an event.
+ * Runs a device in this thread: one task after the other, until the thread is terminated. An error
+ * ends the thread, and reaches the thread that started it as an event.
  */
 export async function serveTasks(port: MessagePort, setup: DeviceSetup): Promise<void> {
   await useEngine(setup.engine);
   const device = new ChunkDevice(setup.config, setup.weights);
-  port.on('message', (task: Task | 'stop') => {
-    // Without an open port nothing is left to wait for, and the thread ends.
-    if (task === 'stop') port.close();
-    else port.postMessage(device.run(task, setup.connections));
-  });
+  port.on('message', (task: Task) => port.postMessage(device.run(task, setup.connections)));
   port.postMessage('ready');
 }
