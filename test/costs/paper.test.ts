@@ -57,6 +57,34 @@ describe('YOCO-3B', () => {
         tokens < 2 ** 17 ? 0.3 : 0.15,
       );
   });
+  it('total memory: the published ratios are those of our caches, plus a constant on each side', () => {
+    // (a + cache) / (b + cache) = ratio at 32K and at 1M gives a and b; they must fit in between.
+    const lengths = [2 ** 15, 2 ** 16, 2 ** 17, 2 ** 18, 2 ** 19, 2 ** 20];
+    expect(publishedProfile.map(({ tokens }) => tokens)).toEqual(lengths);
+    const points = publishedProfile.map(({ tokens, memoryRatio: ratio }) => {
+      const { yoco, transformer } = profile3B(tokens);
+      return { ratio, yoco: yoco.cache, transformer: transformer.cache };
+    });
+    const first = points[0];
+    const last = points[points.length - 1];
+    const missing = (p: typeof first) => p.ratio * p.yoco - p.transformer; // a − ratio · b
+    const b = (missing(first) - missing(last)) / (last.ratio - first.ratio);
+    const a = missing(first) + first.ratio * b;
+    const { yoco, transformer } = profile3B(million);
+    expect(b).toBeGreaterThan(yoco.weights);
+    expect(a).toBeGreaterThan(transformer.weights);
+    for (const p of points)
+      expect(Math.abs((a + p.transformer) / (b + p.yoco) / p.ratio - 1)).toBeLessThan(0.03);
+  });
+  it('prefill: 180 s at 512K become less than 6, and the ratios grow by a straight line', () => {
+    const ratios = publishedProfile.map(({ prefillRatio }) => prefillRatio);
+    expect(180 / ratios[4]).toBeLessThan(6);
+    expect(180 / ratios[4]).toBeGreaterThan(5.5);
+    // A quadratic time over a linear one: each further token adds as much to the ratio.
+    const slope = (ratios[4] - ratios[2]) / (16 - 4);
+    for (const i of [0, 1, 2, 3])
+      expect(Math.abs((ratios[4] - slope * (16 - 2 ** i)) / ratios[i] - 1)).toBeLessThan(0.08);
+  });
   it('prefill: operations give the published ratio of times within 13 % up to 512K, not at 1M', () => {
     for (const { tokens, prefillRatio } of publishedProfile) {
       const off = Math.abs(profile3B(tokens).prefillRatio / prefillRatio - 1);
@@ -84,6 +112,13 @@ describe('the 65B model', () => {
   });
 });
 
+it('figure 8: a width that is a multiple of 1024 gives each size from its number of layers', () => {
+  for (const [size, layers] of Object.entries(publishedRatioBySize)) {
+    const parameters = Number.parseFloat(size) * 1e9;
+    const width = 1024 * Math.round(Math.sqrt(parameters / (12 * layers)) / 1024);
+    expect(Math.abs((12 * layers * width ** 2) / parameters - 1)).toBeLessThan(0.04);
+  }
+});
 it('figure 8: for every size the ratio of caches is the number of layers', () => {
   for (const layers of Object.values(publishedRatioBySize)) {
     const shape = { vocabSize: 8, dim: 64, ffnDim: 8, heads: 8, kvHeads: 8 };
@@ -108,6 +143,9 @@ it('the table of what is not reproduced has both numbers, which differ, and a re
     expect(ours).not.toBe(published);
   }
   const at = (start: string) => verdicts.find(({ claim }) => claim.startsWith(start))!;
+  expect(at('total memory at 32K').published).toBe(String(publishedProfile[0].memoryRatio));
+  expect(at('total memory at 1M').published).toBe(String(publishedProfile[5].memoryRatio));
+  expect(at('prefill at 1M').published).toBe(String(publishedProfile[5].prefillRatio));
   expect(at('total memory at 32K').ours).toBe('1.42');
   expect(at('total memory at 1M').ours).toBe('10.55');
   expect(at('total memory at 1M').why).toContain('it is 9.53');

@@ -47,6 +47,10 @@ describe('the probabilities that a token is drawn with', () => {
   ])('topP %d keeps the smallest set that holds this share', (topP, want) => {
     near(probabilities(logits, { temperature: 1, topP }), want);
   });
+  it('topP takes no further token once it holds exactly this share', () => {
+    near(probabilities([0, 0, 0, 0], { temperature: 1, topP: 0.5 }), [0.5, 0.5, 0, 0]);
+    near(probabilities([0, 0, 0, 0], { temperature: 1, topP: 0.25 }), [1, 0, 0, 0]);
+  });
   it('topP counts its share of what topK has left', () => {
     // Of 4/7 and 3/7 the first alone holds 0.56; of the whole it would hold 0.4 only.
     near(probabilities(logits, { temperature: 1, topK: 2, topP: 0.56 }), [0, 1, 0, 0]);

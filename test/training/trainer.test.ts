@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TextDataLoader } from '../../src/training/batches';
 import { trainerOptionsOf } from '../../src/training/recipe';
-import { Trainer } from '../../src/training/trainer';
+import { Trainer, trainerDefaults } from '../../src/training/trainer';
+import { GoldenFile } from '../golden/golden-file';
 import { useTestEngine } from '../helpers';
 import { FadingModel } from '../inference/fading-model';
 import { build, tiny, tokenizer, tokens } from './tiny-run';
@@ -83,5 +84,15 @@ describe('training', () => {
     expect([tf.memory().numTensors, trainer.step]).toEqual([held, 1]);
     trainer.dispose();
     model.dispose();
+  });
+  it('takes the β and the weight decay that the reference numbers of AdamW were made with', () => {
+    const { metadata } = new GoldenFile('test/golden/data/model_yoco_gret_a.safetensors');
+    const settings = metadata['full.adamw'].split(',').map((pair) => pair.split('='));
+    const { beta1, beta2, weight_decay } = Object.fromEntries(settings);
+    expect(trainerDefaults).toMatchObject({
+      beta1: Number(beta1),
+      beta2: Number(beta2),
+      weightDecay: Number(weight_decay),
+    });
   });
 });
