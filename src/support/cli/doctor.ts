@@ -37,8 +37,8 @@ function tslabText(): string {
   const version = outputOf(process.execPath, [program, '--version']);
   if (version === undefined) return 'not installed: npm ci';
   const spec = join(root, '.venv', 'share', 'jupyter', 'kernels', 'tslab', 'kernel.json');
-  const hasSpec = existsSync(spec);
-  return `${version}, ${hasSpec ? 'kernel spec in .venv' : 'no kernel spec yet: npm start writes it'}`;
+  if (!existsSync(spec)) return `${version}, no kernel spec yet: npm start writes it`;
+  return `${version}, kernel spec in .venv`;
 }
 
 async function main(): Promise<void> {

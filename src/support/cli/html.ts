@@ -64,9 +64,11 @@ export function notebooksBelow(at: string, prefix = ''): string[] {
   return found;
 }
 
-const STYLE =
-  'body { font: 18px/1.6 system-ui, sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em } ' +
-  'li { margin: 0.3em 0 }';
+const STYLE = `
+body { font: 18px/1.6 system-ui, sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em }
+ul { list-style: none; padding: 0 }
+li { margin: 0.3em 0 }
+`;
 
 /** The front page: a lesson a line, its exercises and solutions beside it. */
 export function frontPage(titles: ReadonlyMap<string, string>): string {
@@ -84,7 +86,7 @@ export function frontPage(titles: ReadonlyMap<string, string>): string {
 <meta name="viewport" content="width=device-width"><title>cache-once</title>
 <style>${STYLE}</style></head><body><h1>cache-once</h1>
 <p>An executable textbook of YOCO, the language model that keeps one cache.</p>
-<ul style="list-style:none;padding:0">
+<ul>
 ${lines.join('\n')}
 </ul></body></html>
 `;

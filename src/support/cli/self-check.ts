@@ -1,4 +1,4 @@
-/** A few seconds of proof that this machine computes what the book says, before the course opens. */
+/** Before the course opens: proof in seconds that this machine computes what the book says. */
 import * as tf from '@tensorflow/tfjs';
 import { createModel, preset } from '../../models/presets';
 import { forms, type RetentionInputs } from '../../retention/index';

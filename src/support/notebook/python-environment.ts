@@ -73,10 +73,8 @@ export async function prepareJupyter(say: Say, at = root): Promise<Jupyter> {
   } catch (error) {
     const installed = findJupyterLab(at);
     if (!installed) throw error;
-    say(
-      `${(error as Error).message}\nUsing the JupyterLab ${installed.version} of ${installed.whose}.`,
-    );
     whose = installed.whose;
+    say(`${(error as Error).message}\nUsing the JupyterLab ${installed.version} of ${whose}.`);
   }
   const settings = join(at, '.cache', 'jupyter');
   const kernelRoot = whose === 'this project' ? join(at, '.venv', 'share', 'jupyter') : settings;

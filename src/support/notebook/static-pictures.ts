@@ -73,7 +73,8 @@ function drawAll(browser: string, figures: unknown[]): string[] {
 function pageOf(figures: unknown[]): string {
   const plotly = createRequire(__filename).resolve('plotly.js-dist/plotly.js');
   const json = JSON.stringify(figures).replace(/</g, '\\u003c'); // no </script> inside
-  return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body><script>
+  return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body>
+<script>
 (async () => {
   for (const { data, layout } of ${json}) {
     const size = { width: 760, height: layout.height ?? 420, scale: 1.5 };

@@ -1,4 +1,4 @@
-/** The lock between processes: one at a time, and a holder that was killed does not block for ever. */
+/** The lock between processes: one at a time, and a killed holder does not block for ever. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

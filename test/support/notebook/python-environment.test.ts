@@ -1,4 +1,4 @@
-/** The set-up of npm start with Pythons of every kind: fakes on a PATH of our own install nothing. */
+/** The set-up of npm start with Pythons of every kind: fakes on a PATH of our own. */
 import {
   chmodSync,
   existsSync,
@@ -39,7 +39,7 @@ function program(name: string, script: string): void {
   writeFileSync(join(folder, 'bin', name), `#!/bin/sh\nexport PATH=/usr/bin:/bin\n${script}\n`);
   chmodSync(join(folder, 'bin', name), 0o755);
 }
-/** A Python that logs what it is asked, makes an environment by hand, and has the pip that is given. */
+/** A Python that logs its arguments, makes an environment by hand, and has the given pip. */
 function python(pip = 'echo "Successfully installed jupyterlab-4"', making = ''): void {
   program(
     'python3',
@@ -74,7 +74,7 @@ const kernelIn = (jupyterRoot: string) => join(jupyterRoot, 'kernels', 'tslab', 
 describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
   it('no Python at all: says so, and what to install', async () => {
     await expect(prepare()).rejects.toThrow(
-      /needs Python 3\.9 or newer; there is no python3 or python on the PATH\. Install one .* npm start again/s,
+      /needs Python 3\.9 or newer; there is no python3 or python on the PATH\. Install .* again/s,
     );
   });
   it('a Python that is too old: names the one it found', async () => {
@@ -95,10 +95,11 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
   it('no venv module: names the package that brings it', async () => {
     program(
       'python3',
-      'case "$*" in --version) echo "Python 3.11.2";; *) echo "ensurepip is not available" >&2; exit 1;; esac',
+      'case "$*" in --version) echo "Python 3.11.2";; ' +
+        '*) echo "ensurepip is not available" >&2; exit 1;; esac',
     );
     await expect(prepare()).rejects.toThrow(
-      /no working venv module: ensurepip is not available\. On Debian or Ubuntu: sudo apt install python3-venv/,
+      /no working venv module: ensurepip is not available\. .*: sudo apt install python3-venv/,
     );
   });
   it('no registry: says what pip said, and begins afresh the next time', async () => {
@@ -109,7 +110,7 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
     python();
     expect(await prepare()).toMatchObject({ whose: 'this project' });
   });
-  it('all well: an environment with our kernel in it, and nothing to do the second time', async () => {
+  it('all well: an environment with our kernel, and nothing to do the second time', async () => {
     python();
     const first = await prepare();
     expect(said.join()).toMatch(/First time here.*1 packages installed/);
@@ -120,7 +121,7 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
     expect(await prepare()).toEqual(first);
     expect([log().length, said]).toEqual([asked, []]);
   });
-  it('the tools are started through Python, since scripts fail where the path holds a $', async () => {
+  it('tools are started through Python: scripts fail where the path holds a $', async () => {
     python('echo "asked for $*"');
     const { tools } = await prepare();
     const interpreter = projectPython(join(folder, 'repository'));
@@ -186,7 +187,7 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
     expect(await prepare()).toMatchObject({ whose: 'this project' });
     expect(said.join()).toMatch(/ERROR: no network.*Using the JupyterLab 4\.6\.6 of this project/s);
   });
-  it('where none can be made, a JupyterLab 4 of this machine is used, with the reason', async () => {
+  it('where none can be made, a JupyterLab 4 of this machine is used', async () => {
     program('jupyter', 'echo 4.2.5');
     const { whose, tools } = await prepare();
     expect([whose, tools.lab]).toEqual(['this machine', ['jupyter', 'lab']]);

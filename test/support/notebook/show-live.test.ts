@@ -1,4 +1,4 @@
-/** A figure that is redrawn: what the kernel is told, what a console sees, and what the walkthrough keeps. */
+/** A figure that is redrawn: in the kernel, on a console, and in what the walkthrough keeps. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,21 +80,26 @@ describe('the walkthrough', { timeout: 60_000 }, () => {
     source,
     outputs: [],
   });
-  it('keeps the last state of what is redrawn, also from another cell, and passes over what was never drawn', async () => {
+  it('keeps the last state of what is redrawn, also from another cell', async () => {
     const path = join(folder, 'live.ipynb');
     const cells = [
       code(
-        "import { showLive } from './src/support/notebook/show-live';\nimport { kernelWrite } from './src/support/notebook/show';",
+        "import { showLive } from './src/support/notebook/show-live';\n" +
+          "import { kernelWrite } from './src/support/notebook/show';",
       ),
       code(
         'const live = showLive({ everyMs: 0 });\n' +
-          "for (const caption of ['one', 'two', 'three']) {\n  live.draw({ data: [], layout: {}, caption });\n  await new Promise((r) => setTimeout(r, 5));\n}",
+          "for (const caption of ['one', 'two', 'three']) {\n" +
+          '  live.draw({ data: [], layout: {}, caption });\n' +
+          '  await new Promise((r) => setTimeout(r, 5));\n}',
       ),
       code(
         "live.draw({ data: [], layout: {}, caption: 'four' });\nlive.end();\nconsole.log('after');",
       ),
       code(
-        "kernelWrite()!({ data: { 'text/plain': 'ghost' }, metadata: {}, transient: { display_id: 'nobody' } }, true);",
+        "const ghost = { 'text/plain': 'never drawn' };\n" +
+          "const transient = { display_id: 'unknown' };\n" +
+          'kernelWrite()!({ data: ghost, metadata: {}, transient: transient }, true);',
       ),
     ];
     writeFileSync(path, JSON.stringify({ cells, metadata: {}, nbformat: 4, nbformat_minor: 5 }));

@@ -1,4 +1,4 @@
-/** What a notebook becomes before it is a page: formulas drawn without a script, links that lead somewhere, words beside pictures. */
+/** A notebook as a page: formulas without a script, links that are right, texts beside pictures. */
 import { describe, expect, it } from 'vitest';
 import { frontPage, mathConverter, notebooksBelow } from '../../../src/support/cli/html';
 import { readNotebook, sourceOf } from '../../../src/support/notebook/notebook-file';
@@ -44,7 +44,7 @@ describe('formulas', () => {
 
 describe('links', () => {
   const pages = new Set(['04-retention.ipynb', 'exercises/04-retention.ipynb']);
-  it('lead to the other page, or into the repository, from wherever the page lies', () => {
+  it('lead to the other page, or into the repository, from the place of the page', () => {
     const lesson = relinkFor('04-retention.ipynb', pages, '../..');
     expect(lesson('exercises/04-retention.ipynb')).toBe('exercises/04-retention.html');
     expect(lesson('../src/index.ts')).toBe('../../src/index.ts');
@@ -52,7 +52,7 @@ describe('links', () => {
     expect(exercise('../04-retention.ipynb')).toBe('../04-retention.html');
     expect(exercise('../../docs/map.md')).toBe('https://example.org/book/docs/map.md');
   });
-  it('anchors stay, addresses and code are left alone', () => {
+  it('anchors, addresses and code stay as they are', () => {
     const text = '[a](x.md#b) [c](https://x.y/z) [d](#e) `[f](g)`';
     expect(withLinks(text, (target) => `to/${target}`)).toBe(
       '[a](to/x.md#b) [c](https://x.y/z) [d](#e) `[f](g)`',
@@ -60,7 +60,7 @@ describe('links', () => {
   });
 });
 
-it('a picture carries its caption as words, and the page no script', () => {
+it('a picture has its caption as alt text, and the page no script', () => {
   const cell = {
     cell_type: 'code' as const,
     id: 'c',
