@@ -55,6 +55,3 @@ export async function probeEngines(): Promise<EngineFinding[]> {
   for (const name of engineNames) findings.push(await probeEngine(name));
   return findings;
 }
-
-/** The old name, until src/support/cli uses the new one. */
-export const surveyEngines = probeEngines;
