@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import type { ModelConfig } from '../../../src/models/config';
-import { createModel } from '../../../src/models/create-model';
+import { createModel } from '../../../src/models/presets';
 import { forms } from '../../../src/retention/index';
 import type { EngineName } from '../../../src/support/backends/use-engine';
 import { SeededRandom } from '../../../src/tensor/random';
