@@ -64,10 +64,7 @@ export function tokenTensor(where: string, tokens: Tokens, vocabSize: number): t
     checkIds(where, [tokens.dataSync()], vocabSize, tokens.shape[1]);
     return tokens.clone();
   }
-  if (
-    !Array.isArray(tokens) ||
-    !tokens.every((row) => Array.isArray(row) || ArrayBuffer.isView(row))
-  )
+  if (!isRows(tokens))
     throw new TypeError(
       `${where}: tokens are ${asText(tokens)}; give rows of ids such as [[1, 2, 3]]; ` +
         `a tokenizer's encode(text) makes a row of a text.`,
@@ -75,16 +72,20 @@ export function tokenTensor(where: string, tokens: Tokens, vocabSize: number): t
   const N = tokens[0]?.length ?? 0;
   if (N === 0)
     throw new RangeError(`${where}: there are no tokens; give at least one row of at least one.`);
-  tokens.forEach((row, b) => {
+  for (const [b, row] of tokens.entries()) {
     if (row.length !== N)
       throw new RangeError(
         `${where}: sequence ${b} has ${row.length} tokens, sequence 0 has ${N}; a batch needs ` +
           `equal lengths: leftPad(rows) makes them, with the padLengths to pass on.`,
       );
-  });
+  }
   checkIds(where, tokens, vocabSize, N);
   return tf.tensor2d(tokens as number[][], [tokens.length, N], 'int32');
 }
+
+/** Arrays or typed arrays of ids, as callers without type checks may not give. */
+const isRows = (tokens: unknown): tokens is readonly (readonly number[])[] =>
+  Array.isArray(tokens) && tokens.every((row) => Array.isArray(row) || ArrayBuffer.isView(row));
 
 /** In float64, before a tensor is made: an int32 tensor would wrap ids from 2³¹ up. */
 function checkIds(
