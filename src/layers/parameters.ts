@@ -109,7 +109,7 @@ export class ParameterScope {
     const values = init(this.random, fanIn * fanOut, fanIn, fanOut);
     return this.add(name, 'matrix', [fanIn, fanOut], values);
   }
-  /** [rows, width]: one row per entry, as an embedding has. */
+  /** [rows, width], one row per entry, as an embedding has. */
   table(name: string, rows: number, width: number, init: Initializer): tf.Variable<tf.Rank.R2> {
     return this.add(name, 'table', [rows, width], init(this.random, rows * width, width, rows));
   }

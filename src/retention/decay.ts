@@ -62,7 +62,7 @@ export function decayMatrix(logDecay: tf.Tensor3D): tf.Tensor4D {
   });
 }
 
-/** [c, c]: 1 where column ≤ row. Filled on the host: comparing positions is slow on wasm. */
+/** [c, c], 1 where column ≤ row. Filled on the host: comparing positions is slow on wasm. */
 export function lowerTriangle(c: number): tf.Tensor2D {
   const mask = new Float32Array(c * c);
   for (let n = 0; n < c; n++) mask.fill(1, n * c, n * c + n + 1);
