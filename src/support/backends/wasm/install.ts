@@ -5,6 +5,7 @@ import { type Kernel, replaceKernel } from '../patches/replace-kernel';
 import { unsortedSegmentSum } from '../patches/unsorted-segment-sum';
 import type { WasmBackend } from './backend';
 import { fastBatchMatMul } from './batch-mat-mul';
+import { undoFailedKernels } from './failed-kernels';
 import { fastGather } from './gather';
 import { guardMemory } from './heap-limit';
 import { fastConcat, fastStack, fastTile } from './join';
@@ -26,6 +27,8 @@ const patches: Record<string, (upstream: Kernel) => Kernel> = {
 
 /** Call when wasm is the current engine; a second call changes nothing. */
 export function installWasmPatches(): void {
-  guardMemory(tf.backend() as unknown as WasmBackend);
+  const backend = tf.backend() as unknown as WasmBackend;
+  guardMemory(backend);
   for (const name in patches) replaceKernel('wasm', name, patches[name]);
+  undoFailedKernels(backend);
 }
