@@ -106,23 +106,32 @@ export class ParameterScope {
   }
   /** [fanIn, fanOut] in memory: x · W without a transpose. */
   matrix(name: string, fanIn: number, fanOut: number, init: Initializer): tf.Variable<tf.Rank.R2> {
-    const values = init(this.random, fanIn * fanOut, fanIn, fanOut);
-    return this.add(name, 'matrix', [fanIn, fanOut], values);
+    return this.add(name, 'matrix', [fanIn, fanOut], () =>
+      init(this.random, fanIn * fanOut, fanIn, fanOut),
+    );
   }
   /** [rows, width], one row per entry, as an embedding has. */
   table(name: string, rows: number, width: number, init: Initializer): tf.Variable<tf.Rank.R2> {
-    return this.add(name, 'table', [rows, width], init(this.random, rows * width, width, rows));
+    return this.add(name, 'table', [rows, width], () =>
+      init(this.random, rows * width, width, rows),
+    );
   }
   vector(name: string, size: number, init: Initializer): tf.Variable<tf.Rank.R1> {
-    return this.add(name, 'vector', [size], init(this.random, size, size, size));
+    return this.add(name, 'vector', [size], () => init(this.random, size, size, size));
   }
+  /** If the memory does not suffice, the model cannot be built: then its other weights are freed. */
   private add<R extends tf.Rank>(
     name: string,
     kind: ParameterKind,
     shape: number[],
-    values: Float32Array,
+    draw: () => Float32Array,
   ): tf.Variable<R> {
-    return this.store.add(this.nameOf(name), kind, shape, values) as tf.Variable<R>;
+    try {
+      return this.store.add(this.nameOf(name), kind, shape, draw()) as tf.Variable<R>;
+    } catch (error) {
+      this.store.dispose();
+      throw error;
+    }
   }
   private nameOf(name: string): string {
     return this.path ? `${this.path}.${name}` : name;

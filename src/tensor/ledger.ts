@@ -16,12 +16,13 @@ export interface Ledger {
 /** The methods that TensorFlow.js calls for every tensor it makes or disposes (private types). */
 interface Registry {
   readonly state: { numBytes: number; numDataBuffers: number; numTensors: number };
+  nextTensorId(): number;
   trackTensor(tensor: tf.Tensor, backend: unknown): void;
   disposeTensor(tensor: tf.Tensor): void;
 }
 const registry = tf.engine() as unknown as Registry;
 const { trackTensor, disposeTensor } = registry;
-const watchers = new Set<() => void>();
+const watchers = new Set<(tensor: tf.Tensor) => void>();
 /** Views that exist at import are counted as buffers; there are hardly any. */
 let bytes = registry.state.numBytes;
 
@@ -35,10 +36,19 @@ const bytesOf = (tensor: tf.Tensor) =>
   tensor.dtype === 'string' ? 0 : tensor.size * tf.util.bytesPerElement(tensor.dtype);
 registry.trackTensor = (tensor, backend) => {
   book(() => trackTensor.call(registry, tensor, backend), bytesOf(tensor));
-  for (const watch of watchers) watch();
+  for (const watch of watchers) watch(tensor);
 };
 registry.disposeTensor = (tensor) =>
   book(() => disposeTensor.call(registry, tensor), bytesOf(tensor));
+
+/** Calls `watch` for every tensor made from now on, until the function that it returns is called. */
+export function watchTensors(watch: (tensor: tf.Tensor) => void): () => void {
+  const firstId = registry.nextTensorId();
+  // An assignment registers a variable again, which is no new tensor.
+  const watchNew = (tensor: tf.Tensor) => tensor.id > firstId && watch(tensor);
+  watchers.add(watchNew);
+  return () => watchers.delete(watchNew);
+}
 
 /** What is alive now. */
 export const ledger = (): Ledger => ({ tensors: registry.state.numTensors, bytes });

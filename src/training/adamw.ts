@@ -14,6 +14,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { ParameterStore } from '../layers/parameters';
+import { assignAll, freeOnError } from '../tensor/all-or-nothing';
 import type { Gradients } from './gradients';
 
 export interface AdamWOptions {
@@ -47,37 +48,51 @@ export class AdamW {
       throw new RangeError(`AdamW: weightDecay is ${weightDecay}; give 0 or more.`);
     this.options = { beta1, beta2, eps, weightDecay };
     const zeros = (like: tf.Tensor) => tf.tidy(() => tf.variable(tf.zerosLike(like), false));
-    for (const { name, variable } of parameters.all())
-      this.moments.set(name, { m: zeros(variable), v: zeros(variable) });
+    freeOnError(() => {
+      for (const { name, variable } of parameters.all())
+        this.moments.set(name, { m: zeros(variable), v: zeros(variable) });
+    });
   }
 
   /**
-   * One update of every weight.
-   * @throws RangeError, with no weight changed, if a gradient is missing or the rate is negative.
+   * One update of every weight; of all or, after an error, of none.
+   * @throws RangeError if a gradient is missing or of another shape, or the rate is negative.
    */
   update(gradients: Gradients, rate: number): void {
     if (!(rate >= 0 && Number.isFinite(rate)))
       throw new RangeError(`AdamW.update: the learning rate is ${rate}; give 0 or more.`);
     const parameters = this.parameters.all();
-    for (const { name } of parameters)
-      if (!gradients[name]) throw new RangeError(`AdamW.update: there is no gradient for ${name}.`);
-    this.stepCount++;
-    const { beta1, beta2, eps, weightDecay } = this.options;
-    const biasCorrection1 = 1 - beta1 ** this.stepCount;
-    const biasCorrection2 = 1 - beta2 ** this.stepCount;
     for (const { name, variable } of parameters) {
-      const g = gradients[name];
-      const { m, v } = this.moments.get(name)!;
-      tf.tidy(() => {
-        m.assign(m.mul(beta1).add(g.mul(1 - beta1)));
-        v.assign(v.mul(beta2).add(g.square().mul(1 - beta2)));
-        const mHat = m.div(biasCorrection1);
-        const vHat = v.div(biasCorrection2);
-        const update = mHat.div(vHat.sqrt().add(eps));
-        const decayed = variable.mul(1 - rate * weightDecay);
-        variable.assign(decayed.sub(update.mul(rate)));
-      });
+      const shape = gradients[name]?.shape;
+      if (!shape) throw new RangeError(`AdamW.update: there is no gradient for ${name}.`);
+      if (!tf.util.arraysEqual(shape, variable.shape))
+        throw new RangeError(
+          `AdamW.update: the gradient of ${name} is [${shape}]; give [${variable.shape}].`,
+        );
     }
+    const { beta1, beta2, eps, weightDecay } = this.options;
+    const t = this.stepCount + 1;
+    const biasCorrection1 = 1 - beta1 ** t;
+    const biasCorrection2 = 1 - beta2 ** t;
+    assignAll(() => {
+      const updates: [tf.Variable, tf.Tensor][] = [];
+      for (const { name, variable } of parameters) {
+        const g = gradients[name];
+        const moments = this.moments.get(name)!;
+        const { m, v, p } = tf.tidy(() => {
+          const m = moments.m.mul(beta1).add(g.mul(1 - beta1));
+          const v = moments.v.mul(beta2).add(g.square().mul(1 - beta2));
+          const mHat = m.div(biasCorrection1);
+          const vHat = v.div(biasCorrection2);
+          const update = mHat.div(vHat.sqrt().add(eps));
+          const decayed = variable.mul(1 - rate * weightDecay);
+          return { m, v, p: decayed.sub(update.mul(rate)) };
+        });
+        updates.push([moments.m, m], [moments.v, v], [variable, p]);
+      }
+      return updates;
+    });
+    this.stepCount = t;
   }
 
   /** A copy of everything that the next update depends on. */
@@ -96,12 +111,12 @@ export class AdamW {
       if (saved?.m?.length !== variable.size || saved.v?.length !== variable.size)
         throw new RangeError(`AdamW.restore: the state of ${name} is missing or of another size.`);
     }
-    tf.tidy(() => {
-      for (const [name, { m, v }] of this.moments) {
-        m.assign(tf.tensor(moments[name].m, m.shape));
-        v.assign(tf.tensor(moments[name].v, v.shape));
-      }
-    });
+    assignAll(() =>
+      [...this.moments].flatMap(([name, { m, v }]) => [
+        [m, tf.tensor(moments[name].m, m.shape)],
+        [v, tf.tensor(moments[name].v, v.shape)],
+      ]),
+    );
     this.stepCount = steps;
   }
 

@@ -1,37 +1,43 @@
 /** Gradients of a loss by every weight: computed, added up, clipped. */
 import * as tf from '@tensorflow/tfjs';
 import type { ParameterStore } from '../layers/parameters';
+import { freeOnError } from '../tensor/all-or-nothing';
 
 /** By the weight's name, each in the layout of memory ([in, out] for matrices). */
 export type Gradients = Record<string, tf.Tensor>;
 
 /**
- * Computes the loss once and its gradients. The caller disposes both.
+ * Computes the loss once and its gradients. The caller disposes both. After an error nothing is
+ * left of what it has computed; a cache that the loss has filled can only be disposed.
  * @throws Error naming the weights that the loss does not depend on.
  */
 export function lossAndGradients(
   parameters: ParameterStore,
   lossOf: () => tf.Scalar,
 ): { loss: tf.Scalar; gradients: Gradients } {
-  const all = parameters.all();
-  const variables = all.map(({ variable }) => variable);
-  const { value: loss, grads } = tf.variableGrads(lossOf, variables);
-  const gradients: Gradients = {};
-  for (const { name, variable } of all) gradients[name] = grads[variable.name];
-  const missing = Object.keys(gradients).filter((name) => !gradients[name]);
-  if (missing.length === 0) return { loss, gradients };
-  tf.dispose([loss, grads]);
-  throw new Error(`lossAndGradients: the loss does not depend on ${missing.join(', ')}.`);
+  return freeOnError(() => {
+    const all = parameters.all();
+    const variables = all.map(({ variable }) => variable);
+    const { value: loss, grads } = tf.variableGrads(lossOf, variables);
+    const gradients: Gradients = {};
+    for (const { name, variable } of all) gradients[name] = grads[variable.name];
+    const missing = Object.keys(gradients).filter((name) => !gradients[name]);
+    if (missing.length === 0) return { loss, gradients };
+    throw new Error(`lossAndGradients: the loss does not depend on ${missing.join(', ')}.`);
+  });
 }
 
 /** Adds `more`, which is freed, to `sum`, which is empty at first. */
 export function addGradients(sum: Gradients, more: Gradients): void {
-  for (const name in more) {
-    const before = sum[name];
-    sum[name] = before ? before.add(more[name]) : more[name].clone();
-    before?.dispose();
+  try {
+    for (const name in more) {
+      const before = sum[name];
+      sum[name] = before ? before.add(more[name]) : more[name].clone();
+      before?.dispose();
+    }
+  } finally {
+    tf.dispose(more);
   }
-  tf.dispose(more);
 }
 
 /** √ of the sum of all squares: the gradients' length as one vector over all weights. */

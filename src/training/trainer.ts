@@ -14,6 +14,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { LanguageModel } from '../models/language-model';
+import { freeOnError } from '../tensor/all-or-nothing';
 import { checkCount } from '../tensor/shapes';
 import { AdamW, type AdamWState } from './adamw';
 import { type Batch, type DataLoader, TextDataLoader } from './batches';
@@ -154,16 +155,19 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
       for (const { part, forward } of this.partsOf(batch)) {
         const weight = targetCount(part) / totalCount;
         if (weight === 0) {
-          forward().dispose(); // for the caches alone
+          freeOnError(forward).dispose(); // for the caches alone
           continue;
         }
         const result = tf.tidy(() => {
           const lossOf = lossFunction(part);
           return lossAndGradients(this.model.parameters, () => lossOf(forward()).mul(weight));
         });
-        addGradients(gradients, result.gradients);
-        loss += (await result.loss.data())[0];
-        result.loss.dispose();
+        try {
+          addGradients(gradients, result.gradients);
+          loss += (await result.loss.data())[0];
+        } finally {
+          result.loss.dispose();
+        }
       }
     return loss;
   }

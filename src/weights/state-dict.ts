@@ -1,6 +1,7 @@
 /** Weights as plain numbers, by official name, in the layout of the file: matrices [out, in]. */
 import * as tf from '@tensorflow/tfjs';
 import type { Parameter, ParameterStore } from '../layers/parameters';
+import { assignAll } from '../tensor/all-or-nothing';
 
 export interface StateTensor {
   dtype: 'F32' | 'I32';
@@ -63,13 +64,13 @@ export function loadStateDict(
         `${where}: ${alias} and ${name} are one tied table, but differ. Was it saved untied?`,
       );
   }
-  tf.tidy(() => {
-    for (const { name, kind, variable } of store.all()) {
+  assignAll(() =>
+    store.all().map(({ name, kind, variable }) => {
       const { shape, data } = dict.get(name)!;
       const values = kind === 'matrix' ? transpose(data, shape[0], shape[1]) : data;
-      variable.assign(tf.tensor(values, variable.shape, 'float32'));
-    }
-  });
+      return [variable, tf.tensor(values, variable.shape, 'float32')];
+    }),
+  );
 }
 
 /** @throws RangeError beginning with `where`. */
