@@ -93,12 +93,7 @@ export class FlopCount implements Flops {
 
 // Below, n tokens run at once, after `before` others.
 
-function addTransformer(
-  sum: FlopCount,
-  config: TransformerConfig,
-  n: number,
-  before: number,
-): void {
+function addTransformer(sum: FlopCount, config: TransformerConfig, n: number, before: number) {
   const { heads, kvHeads, headDim, layers, windowSize = Infinity } = config;
   for (let l = 0; l < layers; l++) {
     sum.addLinears('projections', n, transformerMixerWeights(config));
@@ -109,7 +104,7 @@ function addTransformer(
 }
 
 /** The self-decoder, and K̂ and V̂ for all cross-decoder layers. */
-function addSelfDecoder(sum: FlopCount, config: YocoConfig, n: number, before: number): void {
+function addSelfDecoder(sum: FlopCount, config: YocoConfig, n: number, before: number) {
   const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
   const { selfDecoder, windowSize = Infinity, chunkSize } = config;
   const { self, globalKeysValues } = yocoMixerWeights(config);
@@ -128,7 +123,7 @@ function addSelfDecoder(sum: FlopCount, config: YocoConfig, n: number, before: n
   }
 }
 
-function addCrossDecoder(sum: FlopCount, config: YocoConfig, n: number, before: number): void {
+function addCrossDecoder(sum: FlopCount, config: YocoConfig, n: number, before: number) {
   const { dim, heads, crossLayers } = config;
   for (let l = 0; l < crossLayers; l++) {
     sum.addLinears('projections', n, yocoMixerWeights(config).cross);

@@ -15,7 +15,6 @@ import {
   yocoConfig,
 } from '../models/config';
 import { createModel } from '../models/presets';
-import type { TrainableModel } from '../training/trainer';
 import { Interleaved } from '../variants/interleaved';
 
 /** The mixer of the self-decoder, and its share of all layers. */
@@ -81,15 +80,8 @@ export function architectureConfig(name: ArchitectureName, size: ArchitectureSiz
   return configWithFfn(name, size, Math.round((target - smallest) / perFfnUnit) + 1);
 }
 
-/** A model as the studies need it. */
-export type ComparedModel = TrainableModel & { config: ModelConfig; dispose(): void };
-
 /** The caller disposes it. @throws RangeError as `architectureConfig` does. */
-export function createArchitecture(
-  name: ArchitectureName,
-  size: ArchitectureSize,
-  seed: number,
-): ComparedModel {
+export function createArchitecture(name: ArchitectureName, size: ArchitectureSize, seed: number) {
   const config = architectureConfig(name, size);
   if (name === 'interleaved') return new Interleaved(config as YocoConfig, { seed });
   return createModel(config, { seed });

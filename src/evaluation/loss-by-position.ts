@@ -9,7 +9,6 @@
  *
  * Source: Kaplan et al., arXiv 2001.08361, appendix D.5, "Context Dependence".
  */
-import { mean } from 'simple-statistics';
 import { type ForwardModel, type WindowOptions, wholeWindowLosses } from './perplexity';
 
 /**
@@ -28,14 +27,4 @@ export async function lossByPosition(
   for (let n = 0; n < losses.length; n++) sums[n % context] += losses[n];
   const windows = losses.length / context;
   return sums.map((sum) => sum / windows);
-}
-
-/** Means over 1, 2, 4, 8 … positions, for a logarithmic axis. `from` and `to` count from 1. */
-export function log2Bins(losses: ArrayLike<number>): { from: number; to: number; loss: number }[] {
-  const bins: { from: number; to: number; loss: number }[] = [];
-  for (let from = 1; from <= losses.length; from *= 2) {
-    const to = Math.min(2 * from - 1, losses.length);
-    bins.push({ from, to, loss: mean(Array.from(losses).slice(from - 1, to)) });
-  }
-  return bins;
 }

@@ -104,11 +104,7 @@ export function questionBatch(rows: QuestionRow[], N: number): Batch {
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Share of the targets of the first `batches` batches that are the model's most likely token. */
-export async function answerAccuracy(
-  model: ForwardModel,
-  loader: DataLoader,
-  batches = 4,
-): Promise<number> {
+export async function answerAccuracy(model: ForwardModel, loader: DataLoader, batches = 4) {
   checkCount('answerAccuracy', 'batches', batches, 'batches');
   let right = 0;
   let asked = 0;

@@ -20,12 +20,7 @@ import {
   trainerDefaults,
 } from '../training/trainer';
 import { atomicWrite } from '../weights/atomic-write';
-import {
-  type ArchitectureName,
-  type ArchitectureSize,
-  type ComparedModel,
-  createArchitecture,
-} from './architectures';
+import { type ArchitectureName, type ArchitectureSize, createArchitecture } from './architectures';
 
 export interface StudyRun {
   kind: string;
@@ -70,12 +65,9 @@ export function readStudy<Run extends StudyRun>(path: string): StudyFile<Run> {
 }
 
 /** The file at `path`, or a new one. @throws RangeError if it was made with other settings. */
-export function openStudy<Run extends StudyRun>(
-  path: string,
-  empty: Omit<StudyFile<Run>, 'runs'>,
-): StudyFile<Run> {
+export function openStudy(path: string, empty: Omit<StudyFile, 'runs'>): StudyFile {
   if (!existsSync(path)) return { ...empty, runs: [] };
-  const found = readStudy<Run>(path);
+  const found = readStudy(path);
   const different: string[] = found.study === empty.study ? [] : ['study'];
   for (const name in { ...found.settings, ...empty.settings }) {
     const [a, b] = [found.settings[name], empty.settings[name]].map((x) => JSON.stringify(x));
@@ -125,7 +117,7 @@ export function newTrainer(
   source: Int32Array | DataLoader,
   settings: ArchitectureSize & Budget,
   seed: number,
-): Trainer<ComparedModel> {
+) {
   const model = createArchitecture(kind as ArchitectureName, settings, seed);
   return new Trainer(model, source, trainerOptions(settings, seed));
 }
@@ -165,10 +157,7 @@ export async function trainAndMeasure<Result extends object>(
   }
 }
 
-/**
- * With three seeds, the extremes say more than a standard deviation would.
- * @throws RangeError if there are no values.
- */
+/** With three seeds, the extremes say more than a standard deviation. @throws RangeError for none. */
 export function spread(values: readonly number[]) {
   const count = values.length;
   if (count === 0) throw new RangeError('spread: there are no values; give one or more.');
@@ -178,8 +167,6 @@ export function spread(values: readonly number[]) {
 /** The spread of `measure` over the seeds of each kind, in the order of the file. */
 export function byKind<Run extends StudyRun>(runs: readonly Run[], measure: (run: Run) => number) {
   const values = new Map<string, number[]>();
-  for (const run of runs) {
-    values.set(run.kind, [...(values.get(run.kind) ?? []), measure(run)]);
-  }
+  for (const run of runs) values.set(run.kind, [...(values.get(run.kind) ?? []), measure(run)]);
   return new Map([...values].map(([kind, list]) => [kind, spread(list)]));
 }

@@ -9,7 +9,7 @@
  */
 import type { LanguageModel } from '../models/language-model';
 import type { ModelCache } from '../models/model-cache';
-import { checkPrompts, type GeneratedStep, type GenerateOptions, generateStream } from './generate';
+import { checkPrompts, type GenerateOptions, generateStream } from './generate';
 
 export interface Turn {
   /** What was said to the model, and what it answered. */
@@ -48,10 +48,7 @@ export class Conversation {
    * @throws as `generateStream`, also while the last answer is still coming; the conversation is
    * then unchanged.
    */
-  async *sayStream(
-    given: readonly number[],
-    options: TurnOptions,
-  ): AsyncGenerator<GeneratedStep, void, undefined> {
+  async *sayStream(given: readonly number[], options: TurnOptions) {
     checkPrompts('Conversation.say', [given], this.model);
     this.cache.checkUsable('Conversation.say');
     const prompt = [...this.pending, ...given];

@@ -53,10 +53,7 @@ export function greedy(logits: ArrayLike<number>): number {
  * Of equals at the limit the smaller id is kept, so exactly topK tokens remain.
  * @throws RangeError for an option that is not allowed, or as `greedy`.
  */
-export function probabilities(
-  logits: ArrayLike<number>,
-  options: SamplingOptions = {},
-): Float64Array {
+export function probabilities(logits: ArrayLike<number>, options: SamplingOptions = {}) {
   checkSampling('probabilities', options);
   const { temperature = 0, topK = logits.length, topP = 1 } = options;
   const weights = new Float64Array(logits.length);
@@ -98,11 +95,7 @@ function keepMostLikely(
 }
 
 /** Draws a token: the first at which the sum of probabilities exceeds a uniform number. */
-export function sample(
-  logits: ArrayLike<number>,
-  options: SamplingOptions,
-  random: SeededRandom,
-): number {
+export function sample(logits: ArrayLike<number>, options: SamplingOptions, random: SeededRandom) {
   const distribution = probabilities(logits, options);
   let rest = random.uniform();
   let last = 0;

@@ -31,6 +31,8 @@ import type { Tokens } from '../models/language-model';
 import { LmHead } from '../models/lm-head';
 import { lastPositions, tokenTensor } from '../models/prompt';
 import { SeededRandom } from '../tensor/random';
+import { checkCount } from '../tensor/shapes';
+import { checkUpperPositions } from './windowed-top';
 
 /** Per layer: the level its keys and values are made from, or a window of its own. */
 export type SharingMap = readonly (number | 'window')[];
@@ -44,21 +46,10 @@ export const sharingMaps = {
   LCKV: (L: number): SharingMap => layers(L).map((l) => (l === 0 ? 0 : L - 1)),
 } as const;
 
-export interface CrossLayerSharingOptions {
-  map: SharingMap;
-  /** `shared`: one projection per level. `own`: each layer projects the level for itself. */
-  projections?: 'shared' | 'own';
-  /** C of every window layer. */
-  windowSize?: number;
-  vocabSize?: number;
-  dim?: number;
-  ffnDim?: number;
-  heads?: number;
-  kvHeads?: number;
-  seed?: number;
-}
 const defaults = {
-  projections: 'shared',
+  /** `shared`: one projection per level. `own`: each layer projects the level for itself. */
+  projections: 'shared' as 'shared' | 'own',
+  /** C of every window layer. */
   windowSize: 4,
   vocabSize: 64,
   dim: 32,
@@ -68,49 +59,46 @@ const defaults = {
   seed: 0,
   normEps: 1e-5,
   tiedEmbeddings: false,
-} as const;
-
-export interface SharingForwardOptions {
-  /** How many of the last positions go through the layers above the exit; default all. */
-  upperPositions?: number;
-  /** How often the prompt is computed where a layer reads from above; default N: exact. */
-  passes?: number;
-}
+};
+export type CrossLayerSharingOptions = { map: SharingMap } & Partial<typeof defaults>;
 
 export class CrossLayerSharing {
   readonly parameters = new ParameterStore();
   readonly options: Required<CrossLayerSharingOptions>;
   private readonly embedding: Embedding;
-  private readonly layers: DecoderLayer<KeysValues>[] = [];
+  /** `owner` names the keys and values that a layer reads; a window layer has none. */
+  private readonly layers: { layer: DecoderLayer<KeysValues>; owner?: number }[] = [];
   /** By owner: the level itself if it is shared, else the layer that reads it. */
-  private readonly projections = new Map<number, GlobalKeysValues>();
+  private readonly projections = new Map<number, { level: number; project: GlobalKeysValues }>();
   private readonly head: LmHead;
 
   /** @throws RangeError if the map names a level that does not exist. */
   constructor(given: CrossLayerSharingOptions) {
     const options = { ...defaults, ...given };
     this.options = options;
-    const { map, vocabSize, dim, seed } = options;
+    const { map, projections, vocabSize, dim, seed } = options;
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
     this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, Math.sqrt(dim));
     for (const [l, level] of map.entries()) {
-      if (level !== 'window' && !(Number.isInteger(level) && level >= 0 && level < map.length))
+      const layerScope = scope.within(`layers.${l}`);
+      const mixerScope = layerScope.within('mixer');
+      if (level === 'window') {
+        const window = new SlidingWindowAttention(mixerScope, options) as Mixer<never>;
+        this.layers.push({ layer: new DecoderLayer(layerScope, window, options) });
+        continue;
+      }
+      if (!(Number.isInteger(level) && level >= 0 && level < map.length))
         throw new RangeError(
           `CrossLayerSharing: layer ${l} reads level ${level}; ` +
             `give 0 to ${map.length - 1}, or 'window'.`,
         );
-      const owner = this.ownerOf(l);
-      if (owner !== undefined && !this.projections.has(owner)) {
-        const ownerScope = scope.within(`keys_and_values.${owner}`);
-        this.projections.set(owner, new GlobalKeysValues(ownerScope, options));
+      const owner = projections === 'own' ? l : level;
+      if (!this.projections.has(owner)) {
+        const project = new GlobalKeysValues(scope.within(`keys_and_values.${owner}`), options);
+        this.projections.set(owner, { level, project });
       }
-      const layerScope = scope.within(`layers.${l}`);
-      const mixerScope = layerScope.within('mixer');
-      const mixer =
-        level === 'window'
-          ? new SlidingWindowAttention(mixerScope, options)
-          : new CrossAttention(mixerScope, options);
-      this.layers.push(new DecoderLayer(layerScope, mixer as Mixer<KeysValues>, options));
+      const mixer = new CrossAttention(mixerScope, options) as Mixer<KeysValues>;
+      this.layers.push({ layer: new DecoderLayer(layerScope, mixer, options), owner });
     }
     this.head = new LmHead(scope, this.embedding, options);
   }
@@ -135,33 +123,27 @@ export class CrossLayerSharing {
   }
 
   /**
-   * Logits [B, upperPositions, vocab] of the last positions, and the work done.
+   * Logits [B, upperPositions, vocab] of the last positions, and the work done. `upperPositions` go
+   * through the layers above the exit (default: all). Where a layer reads from above, the prompt is
+   * computed `passes` times (default: N, which is exact).
    * @throws RangeError for counts that are not possible.
    */
-  forward(
-    tokens: Tokens,
-    { upperPositions, passes }: SharingForwardOptions = {},
-  ): { logits: tf.Tensor3D; layerTokens: number } {
+  forward(tokens: Tokens, options: { upperPositions?: number; passes?: number } = {}) {
     const where = 'CrossLayerSharing.forward';
     return tf.tidy(() => {
       const ids = tokenTensor(where, tokens, this.options.vocabSize);
       const [B, N] = ids.shape;
-      const upper = upperPositions ?? N;
-      if (!Number.isInteger(upper) || upper < 1 || upper > N)
-        throw new RangeError(
-          `${where}: upperPositions is ${upper}; ` +
-            `give 1 (the early exit) to ${N} (the full pass) positions.`,
-        );
-      const count = this.readsFromAbove ? (passes ?? N) : 1;
-      if (!Number.isInteger(count) || count < 1)
-        throw new RangeError(`${where}: passes is ${count}; give a whole number, 1 or more.`);
+      const { upperPositions = N, passes = N } = options;
+      checkUpperPositions(where, upperPositions, N);
+      checkCount(where, 'passes', passes, 'passes');
+      const count = this.readsFromAbove ? passes : 1;
 
       let made = new Map<number, KeysValues>();
       let x!: tf.Tensor3D;
-      for (let pass = 0; pass < count; pass++) ({ x, made } = this.runLayers(ids, made, upper));
+      for (let i = 0; i < count; i++) ({ x, made } = this.runLayers(ids, made, upperPositions));
       // Passes before the last only make keys and values: nothing above the exit is needed.
       const above = this.layers.length - this.exitLevel;
-      const layerTokens = B * (count * N * this.exitLevel + upper * above);
+      const layerTokens = B * (count * N * this.exitLevel + upperPositions * above);
       return { logits: this.head.forward(x), layerTokens };
     });
   }
@@ -170,46 +152,30 @@ export class CrossLayerSharing {
   private runLayers(ids: tf.Tensor2D, before: Map<number, KeysValues>, upper: number) {
     const made = new Map<number, KeysValues>();
     let x = this.embedding.forward(ids); // [B, N, dim]
-    for (const [l, layer] of this.layers.entries()) {
-      for (const [owner, projection] of this.projections) {
-        if (this.levelOf(owner) === l) made.set(owner, projection.forward(x, 0));
+    for (const [l, { layer, owner }] of this.layers.entries()) {
+      for (const [name, { level, project }] of this.projections) {
+        if (level === l) made.set(name, project.forward(x, 0));
       }
       if (l === this.exitLevel) x = lastPositions(x, upper);
-      const owner = this.ownerOf(l);
       if (owner === undefined) x = layer.forward(x);
-      else
-        x = layer.forward(x, made.get(owner) ?? shiftRight(before.get(owner) ?? this.zeros(ids)));
+      else x = layer.forward(x, made.get(owner) ?? this.shiftRight(before.get(owner), ids));
     }
     return { x, made };
   }
 
-  private ownerOf(l: number): number | undefined {
-    const level = this.options.map[l];
-    if (level === 'window') return undefined;
-    return this.options.projections === 'own' ? l : level;
-  }
-  private levelOf(owner: number): number {
-    return this.options.projections === 'own' ? (this.options.map[owner] as number) : owner;
-  }
-  private zeros(ids: tf.Tensor2D): KeysValues {
+  /** Position n gets the keys and values of tokens before n; where there are none, zeros. */
+  private shiftRight(made: KeysValues | undefined, ids: tf.Tensor2D): KeysValues {
     const { dim, heads, kvHeads } = this.options;
     const [B, N] = ids.shape;
-    const k: tf.Tensor4D = tf.zeros([B, N, kvHeads, dim / heads]);
-    return { k, v: k };
+    const zeros: tf.Tensor4D = tf.zeros([B, N, kvHeads, dim / heads]);
+    if (!made) return { k: zeros, v: zeros };
+    const first = zeros.slice([0, 0, 0, 0], [-1, 1, -1, -1]);
+    const shifted = (x: tf.Tensor4D): tf.Tensor4D =>
+      tf.concat([first, x.slice([0, 0, 0, 0], [-1, N - 1, -1, -1])], 1);
+    return { k: shifted(made.k), v: shifted(made.v) };
   }
+
   dispose(): void {
     this.parameters.dispose();
   }
-}
-
-/** Position n gets the keys and values of tokens before n; position 0 gets zeros. */
-function shiftRight({ k, v }: KeysValues): KeysValues {
-  const shifted = (x: tf.Tensor4D): tf.Tensor4D => {
-    const [B, N, H, D] = x.shape;
-    return tf.concat(
-      [tf.zeros<tf.Rank.R4>([B, 1, H, D]), x.slice([0, 0, 0, 0], [B, N - 1, H, D])],
-      1,
-    );
-  };
-  return { k: shifted(k), v: shifted(v) };
 }

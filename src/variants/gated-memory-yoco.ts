@@ -61,11 +61,7 @@ export class GatedMemoryUnit implements Mixer<tf.Tensor3D> {
 
 /** Cross-attention and Gated Memory Units in turn; `forward` takes x and m side by side. */
 class GatedMemoryCrossDecoder extends CrossDecoder {
-  protected override newMixer(
-    scope: ParameterScope,
-    i: number,
-    options: CrossAttentionOptions,
-  ): Mixer<KvCache | KeysValues> {
+  protected override newMixer(scope: ParameterScope, i: number, options: CrossAttentionOptions) {
     if (i % 2 === 0) return super.newMixer(scope, i, options);
     return new GatedMemoryUnit(scope, options.dim) as unknown as Mixer<KvCache | KeysValues>;
   }

@@ -49,11 +49,7 @@ export class WindowedTop extends Yoco {
     return tf.tidy(() => {
       const ids = tokenTensor(where, tokens, this.config.vocabSize);
       const [B, N] = ids.shape;
-      if (!Number.isInteger(upperPositions) || upperPositions < 1 || upperPositions > N)
-        throw new RangeError(
-          `${where}: upperPositions is ${upperPositions}; ` +
-            `give 1 (the early exit) to ${N} (the full pass) positions.`,
-        );
+      checkUpperPositions(where, upperPositions, N);
       const middle = this.runSelfDecoder({ tokens: ids }); // [B, N, dim]
       const global = this.crossDecoder.keysValues(middle); // of all N positions
       const upper = lastPositions(middle, upperPositions);
@@ -62,4 +58,13 @@ export class WindowedTop extends Yoco {
       return this.head.forward(lastPosition(top)).reshape([B, -1]);
     });
   }
+}
+
+/** @throws RangeError unless `count` is 1 to N. */
+export function checkUpperPositions(where: string, count: number, N: number): void {
+  if (!Number.isInteger(count) || count < 1 || count > N)
+    throw new RangeError(
+      `${where}: upperPositions is ${count}; ` +
+        `give 1 (the early exit) to ${N} (the full pass) positions.`,
+    );
 }

@@ -1,7 +1,7 @@
 /** The loss by position, against loops in plain numbers and on models whose answer is known. */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { log2Bins, lossByPosition } from '../../src/evaluation/loss-by-position';
+import { lossByPosition } from '../../src/evaluation/loss-by-position';
 import { measureLoss } from '../../src/evaluation/perplexity';
 import type { LanguageModel, Tokens } from '../../src/models/language-model';
 import { expectClose, useTestEngine } from '../helpers';
@@ -94,14 +94,4 @@ describe('the loss by position', () => {
     await expect(measure({ context: 4, batch: 0.5 })).rejects.toThrow(/batch is 0.5/);
     model.dispose();
   });
-});
-
-it('log2Bins are means that hold every position once', () => {
-  expect(log2Bins([8, 4, 2, 1, 1, 1, 1, 0, 2])).toEqual([
-    { from: 1, to: 1, loss: 8 },
-    { from: 2, to: 3, loss: 3 },
-    { from: 4, to: 7, loss: 1 },
-    { from: 8, to: 9, loss: 1 },
-  ]);
-  expect(log2Bins([])).toEqual([]);
 });

@@ -62,17 +62,17 @@ export function send(tensors: Record<string, tf.Tensor>, receivers: readonly Cha
 }
 
 /** Waits for the next message and adds its bytes to `received[kind]`. The caller owns the tensors. */
-export function receive(
-  { port, sent }: Channel,
-  received: Received,
-  kind: keyof Received,
-): Record<string, tf.Tensor4D> {
+export function receive({ port, sent }: Channel, received: Received, kind: keyof Received) {
   for (;;) {
     const before = Atomics.load(sent, 0); // first: a message sent after the next line ends the wait
     const found = receiveMessageOnPort(port) as { message: [string, PackedTensor][] } | undefined;
     if (found) {
-      for (const [, { data }] of found.message) received[kind] += data.byteLength;
-      return Object.fromEntries(found.message.map(([name, packed]) => [name, unpack(packed)]));
+      const tensors: Record<string, tf.Tensor4D> = {};
+      for (const [name, packed] of found.message) {
+        received[kind] += packed.data.byteLength;
+        tensors[name] = unpack(packed);
+      }
+      return tensors;
     }
     Atomics.wait(sent, 0, before);
   }

@@ -15,7 +15,7 @@
  *
  * Source: YOCO, NeurIPS camera-ready, appendix A, where devices are GPUs and this is for training.
  */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
@@ -34,11 +34,14 @@ export type DeviceReport = Chunk & Omit<DeviceResult, 'logits'>;
 
 export class ChunkParallel {
   private running = false;
-  private stopped = false;
+  private readonly ended = new AbortController();
   private constructor(
     private readonly vocabSize: number,
     private readonly workers: readonly Worker[],
-  ) {}
+  ) {
+    setMaxListeners(workers.length, this.ended.signal);
+    for (const worker of workers) worker.once('exit', () => this.ended.abort());
+  }
 
   /**
    * Starts the devices with a copy of the weights each, in a second or more. `stop()` ends them.
@@ -73,7 +76,8 @@ export class ChunkParallel {
    */
   async forward(tokens: Tokens): Promise<{ logits: tf.Tensor3D; reports: DeviceReport[] }> {
     const where = 'ChunkParallel.forward';
-    if (this.stopped) throw new Error(`${where}: the devices are stopped; start new ones.`);
+    if (this.ended.signal.aborted)
+      throw new Error(`${where}: the devices are stopped; start new ones.`);
     if (this.running) throw new Error(`${where}: a run is under way; await it first.`);
     const rows = tf.tidy(() => tokenTensor(where, tokens, this.vocabSize).arraySync()); // [B, N]
     const devices = this.workers.length;
@@ -101,36 +105,25 @@ export class ChunkParallel {
 
   /** Ends every thread; a run under way fails. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.ended.abort();
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 
   /** One message from each device. If a device fails, the others would wait for it: all end. */
   private async messages(describe: (device: number) => string): Promise<unknown[]> {
-    try {
-      return await Promise.all(this.workers.map((worker, i) => nextMessage(worker, describe(i))));
-    } catch (error) {
+    const answers = this.workers.map(async (worker, i) => {
+      worker.ref(); // while a message is awaited the program must not end; between runs it may
+      try {
+        return (await once(worker, 'message', { signal: this.ended.signal }))[0];
+      } catch (error) {
+        throw new Error(`${describe(i)}: ${(error as Error).message}`, { cause: error });
+      } finally {
+        worker.unref();
+      }
+    });
+    return Promise.all(answers).catch(async (error) => {
       await this.stop();
       throw error;
-    }
-  }
-}
-
-/** The next message of a device. @throws Error with its error as the cause, or if it ends. */
-async function nextMessage(worker: Worker, where: string): Promise<unknown> {
-  const listening = new AbortController();
-  const { signal } = listening;
-  worker.ref(); // while a message is awaited the program must not end; between runs it may
-  try {
-    const ended = once(worker, 'exit', { signal }).then(([code]) => {
-      throw new Error(`the thread ended (code ${code}) without an answer.`);
     });
-    const [message] = await Promise.race([once(worker, 'message', { signal }), ended]);
-    return message;
-  } catch (error) {
-    throw new Error(`${where}: ${(error as Error).message}`, { cause: error });
-  } finally {
-    listening.abort();
-    worker.unref();
   }
 }
