@@ -81,7 +81,7 @@ export { learningRate } from './training/schedule';
 export { Trainer, trainerDefaults } from './training/trainer';
 // measuring: every kind of model under one budget
 export { measureLoss } from './evaluation/perplexity';
-export { log2Bins, lossByPosition } from './evaluation/loss-by-position';
+export { lossByPosition } from './evaluation/loss-by-position';
 export { BigramModel } from './evaluation/bigram';
 export {
   architectureConfig,

@@ -26,10 +26,7 @@ export function countFlops<T>(work: () => T): { result: T; flops: number } {
   const counting = originals.map(({ kernelName, kernelFunc, ...rest }): KernelConfig => {
     const counted: typeof kernelFunc = (call) => {
       if (kernelName !== COUNTED)
-        throw new Error(
-          `countFlops: the work runs ${kernelName}, which is not counted; ` +
-            `write it as a matrix product.`,
-        );
+        throw new Error(`countFlops: ${kernelName} is not counted; write it as a matrix product.`);
       const product = kernelFunc(call) as tf.TensorInfo; // [..., M, N]
       const [rows, columns] = call.inputs.a!.shape.slice(-2); // [M, K], or [K, M] transposed
       const K = (rows * columns) / product.shape.at(-2)!;

@@ -48,9 +48,7 @@ export class NeedleVocabulary {
     const counts = new Map<string, number>();
     for (const word of textWords) counts.set(word, (counts.get(word) ?? 0) + 1);
     if (counts.size < common)
-      throw new RangeError(
-        `NeedleVocabulary: common is ${common}; give at most ${counts.size}, the words of the text.`,
-      );
+      throw new RangeError(`NeedleVocabulary: common is ${common}; give at most ${counts.size}.`);
     const ranked = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
     const kept = ranked.slice(0, common).map(([word]) => word);
     const ofNeedles = [...phrase, '.'].filter((word) => !kept.includes(word));
@@ -101,8 +99,7 @@ export class NeedleTask implements DataLoader {
       for (const tokens of [length].flat()) {
         if (!Number.isInteger(tokens) || tokens < shortest)
           throw new RangeError(
-            `NeedleTask: length is ${tokens}; ${count} needles and their questions alone are ` +
-              `${shortest} tokens; give more.`,
+            `NeedleTask: length is ${tokens}; give ${shortest} or more for ${count} needles.`,
           );
       }
     }

@@ -71,8 +71,7 @@ export async function wholeWindowLosses(
   const windows = Math.floor((text.length - 1) / context);
   if (windows < 1)
     throw new RangeError(
-      `${where}: the text has ${text.length} tokens, but one window and the token after it take ` +
-        `${context + 1}. Give more text or less context.`,
+      `${where}: the text has ${text.length} tokens; give ${context + 1} or more for one window.`,
     );
   return textLosses(model, text.subarray(0, windows * context + 1), { context, batch });
 }

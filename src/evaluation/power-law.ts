@@ -28,10 +28,7 @@ export function fitPowerLaw(points: readonly { size: number; loss: number }[]): 
     throw new RangeError(`fitPowerLaw: ${points.length} points; give three sizes or more.`);
   for (const { size, loss } of points) {
     if (!(size > 0 && loss > 0 && Number.isFinite(size * loss)))
-      throw new RangeError(
-        `fitPowerLaw: size is ${size} and loss is ${loss}; give numbers above 0, which have a ` +
-          `logarithm.`,
-      );
+      throw new RangeError(`fitPowerLaw: size is ${size}, loss ${loss}; give numbers above 0.`);
   }
   const logs = points.map(({ size, loss }): [number, number] => [Math.log(size), Math.log(loss)]);
   const line = linearRegression(logs);

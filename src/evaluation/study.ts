@@ -75,8 +75,7 @@ export function openStudy(path: string, empty: Omit<StudyFile, 'runs'>): StudyFi
   }
   if (different.length > 0)
     throw new RangeError(
-      `${path} was made with other settings (${different.join(', ')}), so its runs cannot be ` +
-        `compared with new ones; name another file with --out, or delete this one.`,
+      `${path} has other settings (${different.join(', ')}); give another --out, or delete it.`,
     );
   return found;
 }

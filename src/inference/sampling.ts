@@ -24,9 +24,7 @@ export interface SamplingOptions {
 export function checkSampling(where: string, options: SamplingOptions): void {
   const { temperature = 0, topK = 1, topP = 1 } = options;
   if (!(Number.isFinite(temperature) && temperature >= 0))
-    throw new RangeError(
-      `${where}: temperature is ${shown(temperature)}; give a number, 0 or more.`,
-    );
+    throw new RangeError(`${where}: temperature is ${shown(temperature)}; give 0 or more.`);
   checkCount(where, 'topK', topK, 'tokens');
   if (!(Number.isFinite(topP) && topP > 0 && topP <= 1))
     throw new RangeError(`${where}: topP is ${shown(topP)}; give a number above 0, up to 1.`);

@@ -35,9 +35,7 @@ export function scorePrompt(
   checkCount('scorePrompt', 'prefillChunkSize', prefillChunkSize, 'tokens');
   const { vocabSize } = model.config;
   if (before && !tf.util.arraysEqual(before.shape, [1, vocabSize]))
-    throw new RangeError(
-      `scorePrompt: before is [${before.shape}]; give [1, ${vocabSize}] logits.`,
-    );
+    throw new RangeError(`scorePrompt: before is [${before.shape}]; give [1, ${vocabSize}].`);
   if (tokens.length === 1 && !before)
     throw new RangeError('scorePrompt: 1 token leaves nothing to score; give 2 or more.');
   cache?.checkBelongsTo(model, 'scorePrompt', 1);

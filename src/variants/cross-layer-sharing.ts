@@ -89,8 +89,7 @@ export class CrossLayerSharing {
       }
       if (!(Number.isInteger(level) && level >= 0 && level < map.length))
         throw new RangeError(
-          `CrossLayerSharing: layer ${l} reads level ${level}; ` +
-            `give 0 to ${map.length - 1}, or 'window'.`,
+          `sharing map: layer ${l} reads level ${level}; give 0 to ${map.length - 1}, or 'window'.`,
         );
       const owner = projections === 'own' ? l : level;
       if (!this.projections.has(owner)) {

@@ -49,8 +49,7 @@ export class GatedMemoryUnit implements Mixer<tf.Tensor3D> {
   forward(x: tf.Tensor3D, memory?: tf.Tensor3D): tf.Tensor3D {
     if (x.shape[0] !== memory?.shape[0] || x.shape[1] !== memory.shape[1])
       throw new RangeError(
-        `GatedMemoryUnit: x is [${x.shape}], the memory [${memory?.shape}]; ` +
-          `give the memory of the same sequences and positions, no more and no fewer.`,
+        `GatedMemoryUnit: x is [${x.shape}], memory [${memory?.shape}]; give one per position.`,
       );
     return tf.tidy(() => {
       const gated = memory.mul<tf.Tensor3D>(swish(this.gate.forward(x))); // [B, N, memoryDim]
@@ -95,8 +94,7 @@ export class GatedMemoryYoco extends Yoco {
     checkHalves('GatedMemoryYoco', config);
     if (config.selfDecoder === 'sliding-window')
       throw new RangeError(
-        'GatedMemoryYoco: selfDecoder is sliding-window; a unit needs the output of a state: ' +
-          'choose retention or gated-retention.',
+        'GatedMemoryYoco: sliding-window has no state; choose retention or gated-retention.',
       );
     super(config, options);
   }

@@ -37,8 +37,7 @@ export class Interleaved {
     const { vocabSize, dim, heads, selfLayers, crossLayers, selfDecoder } = config;
     if (selfLayers !== crossLayers || selfDecoder !== 'gated-retention')
       throw new RangeError(
-        `Interleaved: ${selfLayers} layers of ${selfDecoder}, ${crossLayers} above; ` +
-          `give equal halves and gated-retention: the two kinds take turns.`,
+        `Interleaved: ${selfLayers} + ${crossLayers}, ${selfDecoder}; give n + n, gated-retention.`,
       );
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
     const scale = config.embeddingScale ? Math.sqrt(dim) : 1;

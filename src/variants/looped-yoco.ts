@@ -60,7 +60,6 @@ export class LoopedYoco extends Yoco {
 export function checkHalves(where: string, { selfLayers, crossLayers }: YocoConfig): void {
   if (selfLayers === 0 || crossLayers === 0)
     throw new RangeError(
-      `${where}: selfLayers is ${selfLayers} and crossLayers ${crossLayers}; ` +
-        `each half needs a layer.`,
+      `${where}: selfLayers is ${selfLayers}, crossLayers ${crossLayers}; give 1 or more.`,
     );
 }

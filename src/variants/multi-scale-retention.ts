@@ -43,8 +43,7 @@ export class MultiScaleRetention extends GatedRetention {
   ): GatedRetentionIntermediates {
     if (!padLengths) return super.forwardWithIntermediates(x, cache);
     throw new RangeError(
-      `MultiScaleRetention: padLengths is [${padLengths}], but score normalisation would count ` +
-        `padded positions; give rows of equal length.`,
+      `MultiScaleRetention: padLengths is [${padLengths}]; give rows of equal length.`,
     );
   }
 

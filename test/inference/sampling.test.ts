@@ -117,7 +117,7 @@ describe('draws', () => {
 
 describe('what cannot be sampled is refused', () => {
   it.each([
-    [{ temperature: -1 }, /temperature is -1; give a number, 0/],
+    [{ temperature: -1 }, /temperature is -1; give 0 or more/],
     [{ temperature: Number.NaN }, /temperature is NaN/],
     [{ temperature: Number.POSITIVE_INFINITY }, /temperature is Infinity/],
     [{ topK: 0 }, /topK is 0; give a whole number/],

@@ -58,7 +58,7 @@ describe.each(['tiny-yoco', 'tiny-yoco-window', 'tiny-transformer'])('%s', (kind
     const held = { tensors: tf.memory().numTensors, length: cache.length };
     const late = [...tokens.slice(8, 16), 64]; // the last chunk has an id that is no token
     const cases: [text: unknown, options: object, message: string][] = [
-      [tokens, { cache, before: short }, 'before is [1,63]; give [1, 64] logits'],
+      [tokens, { cache, before: short }, 'before is [1,63]; give [1, 64]'],
       [late, { cache, before: logits, prefillChunkSize: 4 }, 'token 8 of sequence 0 is 64'],
       [tokens, { cache: pair }, 'scorePrompt: tokens hold 1 sequences, the cache 2'],
       [tokens, { cache, prefillChunkSize: 0 }, 'scorePrompt: prefillChunkSize is 0'],

@@ -202,13 +202,13 @@ describe('the Gated Memory Unit', () => {
     const got = unit.forward(x, m);
     expectClose(got, [want], float32);
     expect(() => unit.forward(x, m.slice([0, 1, 0], [1, 3, 2]))).toThrow(
-      /give the memory of the same sequences and positions/,
+      /memory \[1,3,2\]; give one per position/,
     );
     store.dispose();
   });
   it('needs a self-decoder with a state', () => {
     expect(() => new GatedMemoryYoco(preset('tiny-yoco-window') as YocoConfig)).toThrow(
-      /a unit needs the output of a state/,
+      /sliding-window has no state; choose retention/,
     );
   });
 });

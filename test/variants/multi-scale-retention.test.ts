@@ -169,7 +169,7 @@ describe("RetNet's multi-scale retention layer", () => {
     const { layer, store } = newLayer();
     tf.tidy(() => {
       expect(() => layer.forward(draw(4), undefined, [0, 2])).toThrow(
-        /padLengths is \[0,2\], but score normalisation would count padded positions/,
+        /padLengths is \[0,2\]; give rows of equal length/,
       );
     });
     store.dispose();
