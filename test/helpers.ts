@@ -12,7 +12,8 @@ export async function useTestEngine(): Promise<void> {
 }
 
 /**
- * Bytes in the ledger, as a multiple of what is really held. TensorFlow's C++ makes a new handle for a reshape, over the same
+ * Bytes in the ledger, as a multiple of what is really held. TensorFlow's C++ makes a new handle
+ * for a reshape, over the same
  * buffer; TensorFlow.js cannot see that, and counts a view there as a copy.
  */
 export const viewsCount = (): number => (tf.getBackend() === 'tensorflow' ? 2 : 1);
@@ -46,7 +47,10 @@ const indexIn = (shape: number[], flatIndex: number): number[] => {
   });
 };
 
-/** Fails on another shape, on NaN or ∞, and on the worst element if it is out of tolerance; returns the worst error. */
+/**
+ * Fails on another shape, on NaN or ∞, and on the worst element if it is out of tolerance; returns
+ * the worst error.
+ */
 export function expectClose(
   got: Numbers,
   want: Numbers,

@@ -7,11 +7,13 @@ export default defineConfig({
     // One TensorFlow.js engine per process: its registry of kernels and its ledger are global.
     pool: 'forks',
     testTimeout: 60_000,
-    // For `npm test -- --coverage`: a summary on the screen, the pages in a folder that git ignores.
+    // For `npm test -- --coverage`: a summary on the screen, the pages in a folder that git
+    // ignores.
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
-      exclude: ['src/support/cli/**'], // commands run in processes of their own, which are not measured
+      // commands run in processes of their own, which are not measured
+      exclude: ['src/support/cli/**'],
       reporter: ['text-summary', 'html'],
       reportsDirectory: '.cache/coverage',
     },

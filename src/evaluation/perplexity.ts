@@ -61,7 +61,9 @@ export async function textLosses(
   return result;
 }
 
-/** `textLosses` of the part of a text that fills whole windows. @throws RangeError for no window. */
+/**
+ * `textLosses` of the part of a text that fills whole windows. @throws RangeError for no window.
+ */
 export async function wholeWindowLosses(
   where: string,
   model: ForwardModel,

@@ -47,7 +47,8 @@ export class RecallTask implements DataLoader {
     checkCount('RecallTask', 'batch', batch, 'rows');
     if (tokens && tokens.length !== keys + values)
       throw new RangeError(
-        `RecallTask: there are ${tokens.length} tokens; give ${keys + values}, one for each key and value.`,
+        `RecallTask: there are ${tokens.length} tokens; ` +
+          `give ${keys + values}, one for each key and value.`,
       );
     for (const n of [pairs].flat()) {
       checkCount('RecallTask', 'pairs', n, 'pairs');

@@ -156,7 +156,9 @@ export async function trainAndMeasure<Result extends object>(
   }
 }
 
-/** With three seeds, the extremes say more than a standard deviation. @throws RangeError for none. */
+/**
+ * With three seeds, the extremes say more than a standard deviation. @throws RangeError for none.
+ */
 export function spread(values: readonly number[]) {
   const count = values.length;
   if (count === 0) throw new RangeError('spread: there are no values; give one or more.');

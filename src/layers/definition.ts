@@ -26,7 +26,9 @@ export const rotatePair = (x: number, y: number, angle: number): [number, number
   x * Math.sin(angle) + y * Math.cos(angle),
 ];
 
-/** One head's features at `position`; `interleaved` pairs 2i with 2i+1, `half-split` i with i+D/2. */
+/**
+ * One head's features at `position`; `interleaved` pairs 2i with 2i+1, `half-split` i with i+D/2.
+ */
 export function rotaryByDefinition(
   x: number[],
   position: number,

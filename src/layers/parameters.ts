@@ -119,7 +119,9 @@ export class ParameterScope {
   vector(name: string, size: number, init: Initializer): tf.Variable<tf.Rank.R1> {
     return this.add(name, 'vector', [size], () => init(this.random, size, size, size));
   }
-  /** If the memory does not suffice, the model cannot be built: then its other weights are freed. */
+  /**
+   * If the memory does not suffice, the model cannot be built: then its other weights are freed.
+   */
   private add<R extends tf.Rank>(
     name: string,
     kind: ParameterKind,

@@ -41,7 +41,9 @@ registry.trackTensor = (tensor, backend) => {
 registry.disposeTensor = (tensor) =>
   book(() => disposeTensor.call(registry, tensor), bytesOf(tensor));
 
-/** Calls `watch` for every tensor made from now on, until the function that it returns is called. */
+/**
+ * Calls `watch` for every tensor made from now on, until the function that it returns is called.
+ */
 export function watchTensors(watch: (tensor: tf.Tensor) => void): () => void {
   const firstId = registry.nextTensorId();
   // An assignment registers a variable again, which is no new tensor.

@@ -36,7 +36,8 @@ export function readShapes<const Spec extends Record<string, string>>(
       if (size[axis] !== n)
         throw new RangeError(
           `${where}: ${axis} is ${size[axis]} in ${firstSeen[axis]}, ` +
-            `but ${n} in ${name} [${shape}]. Every tensor needs the same ${axis}; ${name} is [${axes.join(', ')}].`,
+            `but ${n} in ${name} [${shape}]. Every tensor needs the same ${axis}; ` +
+            `${name} is [${axes.join(', ')}].`,
         );
     });
   }

@@ -1,7 +1,8 @@
 /**
  * The text to learn from: Moby Dick, or any text file or folder of text files.
  *
- * The book comes with an npm package (public domain, Project Gutenberg's edition). The last tenth is
+ * The book comes with an npm package (public domain, Project Gutenberg's edition). The last tenth
+ * is
  * held out, in one piece: a model that has learned the book by heart has not seen how it ends.
  */
 import { isUtf8 } from 'node:buffer';

@@ -81,7 +81,7 @@ export class CharacterTokenizer implements Tokenizer {
     for (const [id, character] of this.characters.entries()) {
       if (this.idOf.has(character)) {
         throw new RangeError(
-          `CharacterTokenizer: ${JSON.stringify(character)} comes twice; give each character once ` +
+          `CharacterTokenizer: ${JSON.stringify(character)} comes twice; give each once ` +
             `(${JSON.stringify(unknown)} is token 0).`,
         );
       }

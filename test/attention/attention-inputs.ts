@@ -71,7 +71,9 @@ export const partOf = ({ k, v }: KeysValues, from: number, to: number): KeysValu
   v: tokensOf(v, from, to),
 });
 
-/** 1 at the queries that are tokens, 0 at padded ones, whose output has no meaning: [B, N, 1, 1]. */
+/**
+ * 1 at the queries that are tokens, 0 at padded ones, whose output has no meaning: [B, N, 1, 1].
+ */
 export function realQueries(
   { q, k }: AttentionInputs,
   padLengths?: readonly number[],

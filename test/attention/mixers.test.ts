@@ -1,4 +1,6 @@
-/** The mixers of attention: chunks, padding and tiers give the same numbers as all tokens at once. */
+/**
+ * The mixers of attention: chunks, padding and tiers give the same numbers as all tokens at once.
+ */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CrossAttention, GlobalKeysValues } from '../../src/attention/cross-attention';

@@ -1,8 +1,10 @@
 /**
  * Measuring rivals fairly: in turns.
  *
- * A machine is never quiet, and a processor slows down as it warms up: whoever runs last looks slow. So the rivals of one
- * row take turns, A B A B …, after a warm-up that nobody counts; each gets the median of its times, and the ratio is taken
+ * A machine is never quiet, and a processor slows down as it warms up: whoever runs last looks
+ * slow. So the rivals of one
+ * row take turns, A B A B …, after a warm-up that nobody counts; each gets the median of its times,
+ * and the ratio is taken
  * between medians of the same stretch of time.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -14,20 +16,29 @@ export interface Rival {
   name: string;
   /** One run. What it allocates is freed for it. */
   run: () => unknown;
-  /** Calls what it is given in the setting that this rival needs, such as other kernels. Setting up is not timed. */
+  /**
+   * Calls what it is given in the setting that this rival needs, such as other kernels. Setting up
+   * is not timed.
+   */
   within?: <T>(work: () => T) => T;
   /** Floating-point operations of one run, for the rate. */
   flops?: number;
   /** Tokens that one run takes in, for tokens/s. */
   tokens?: number;
-  /** Watch the ledger during one more run, and report the most bytes that were alive beyond what was there before. */
+  /**
+   * Watch the ledger during one more run, and report the most bytes that were alive beyond what was
+   * there before.
+   */
   watchMemory?: boolean;
   /** Bytes that stay held, for a cache. Read after the runs. */
   heldBytes?: () => number;
 }
 export interface Row {
   name: string;
-  /** The first is the one whose ratio to the others is shown. Rivals may be left out where an engine lacks them. */
+  /**
+   * The first is the one whose ratio to the others is shown. Rivals may be left out where an engine
+   * lacks them.
+   */
   rivals: Rival[];
   /** Frees what the rivals share. */
   dispose?: () => void;
@@ -91,12 +102,18 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** A graphics card takes orders and computes later, in their order: reading something ordered last waits for all before it. */
+/**
+ * A graphics card takes orders and computes later, in their order: reading something ordered last
+ * waits for all before it.
+ */
 function settle(): void {
   if (!['wasm', 'cpu'].includes(tf.getBackend())) tf.ones([8]).add(1).dataSync();
 }
 
-/** Times the rivals of one row in turns: `rounds` each, fewer for those that would take longer than `budgetMs`. */
+/**
+ * Times the rivals of one row in turns: `rounds` each, fewer for those that would take longer than
+ * `budgetMs`.
+ */
 export function takeTurns(
   rivals: readonly Rival[],
   { rounds = 15, budgetMs = 5000 } = {},
@@ -110,7 +127,8 @@ export function takeTurns(
       });
       return performance.now() - start;
     });
-  // What takes long needs no second warm-up, and three rounds of a minute each would tell little more than one.
+  // What takes long needs no second warm-up, and three rounds of a minute each would tell little
+  // more than one.
   const warm = rivals.map((rival) => {
     const first = once(rival);
     return first > 10_000 ? first : Math.min(first, once(rival));
@@ -174,7 +192,10 @@ export async function runTable(
 export interface EngineTable extends TableResult {
   engine: EngineName;
 }
-/** One table measured on several engines, one row per thing measured: the engines are now the rivals. */
+/**
+ * One table measured on several engines, one row per thing measured: the engines are now the
+ * rivals.
+ */
 export function sideBySide(tables: readonly EngineTable[]): TableResult {
   const [first] = tables;
   if (!first) throw new RangeError('sideBySide: no tables; give one per engine.');

@@ -6,7 +6,10 @@ import type { Rival, Setting } from './measure';
 
 export const TRANSFORMER = 'Transformer';
 export const GATED = 'YOCO, gated retention';
-/** Eight layers: of width 256 on a processor; of width 1024, with the paper's wide retention heads, on a graphics card. */
+/**
+ * Eight layers: of width 256 on a processor; of width 1024, with the paper's wide retention heads,
+ * on a graphics card.
+ */
 const sizes = {
   small: { dim: 256, heads: 4, selfHeads: 4, windowSize: 256 },
   large: { dim: 1024, heads: 16, selfHeads: 4, windowSize: 1024 },
@@ -16,7 +19,8 @@ export function configsFor({
 }: Partial<Setting>): Readonly<Record<string, ModelConfig>> {
   const { dim, heads, selfHeads, windowSize } = sizes[large ? 'large' : 'small'];
   const common = { vocabSize: 256, dim, heads, kvHeads: heads };
-  // The paper's FFN widths, 8/3 dim against 3 dim: with them both models have about as many weights.
+  // The paper's FFN widths, 8/3 dim against 3 dim: with them both models have about as many
+  // weights.
   const yoco = { ...common, ffnDim: 3 * dim, selfHeads, selfLayers: 4, crossLayers: 4 };
   return {
     [GATED]: yocoConfig(yoco),

@@ -1,4 +1,6 @@
-/** The neighbour process: what it cannot do reaches us in its own words, and nobody waits for ever. */
+/**
+ * The neighbour process: what it cannot do reaches us in its own words, and nobody waits for ever.
+ */
 import { expect, it } from 'vitest';
 import { Peer } from './peers/process';
 

@@ -1,4 +1,6 @@
-/** The paper's arithmetic: the numbers that follow from shapes, and the list of those that do not. */
+/**
+ * The paper's arithmetic: the numbers that follow from shapes, and the list of those that do not.
+ */
 import { describe, expect, it } from 'vitest';
 import { cacheBytes, GB, GiB, parameterCount } from '../../src/costs/memory';
 import {

@@ -1,4 +1,6 @@
-/** Gradients: plain attention against central differences of the definition, blocked against plain. */
+/**
+ * Gradients: plain attention against central differences of the definition, blocked against plain.
+ */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';

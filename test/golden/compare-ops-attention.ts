@@ -4,7 +4,9 @@ import { blockedAttention } from '../../src/attention/blocked-attention';
 import { gradientsOf } from '../attention/attention-inputs';
 import type { GoldenFile } from './golden-file';
 
-/** Causal, windows, offsets, grouped heads: the plain tier, and the fast one in one and many blocks. */
+/**
+ * Causal, windows, offsets, grouped heads: the plain tier, and the fast one in one and many blocks.
+ */
 export function compareOpsAttention(file: GoldenFile, c: string): void {
   const input = (name: string) => file.input<tf.Tensor4D>(`${c}/${name}`);
   const inputs = { q: input('q'), k: input('k'), v: input('v') };

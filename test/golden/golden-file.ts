@@ -5,13 +5,15 @@ import type { StateDict, StateTensor } from '../../src/weights/state-dict';
 import { expectClose } from '../helpers';
 
 /**
- * The rule of README.md in this folder, per tensor: 10 × what the official code itself loses in float32, plus a little.
+ * The rule of README.md in this folder, per tensor: 10 × what the official code itself loses in
+ * float32, plus a little.
  * Twenty optimiser steps amplify rounding, hence 50 for `logits_after`.
  */
 const factorOf = (name: string): number =>
   (name.endsWith('/logits_after') ? 50 : 10) * engineFactor();
 /**
- * A graphics card's exp may be off by 3 + 2|x| units in the last place (the WGSL specification), a processor's by 1; over the
+ * A graphics card's exp may be off by 3 + 2|x| units in the last place (the WGSL specification), a
+ * processor's by 1; over the
  * thousands of gates of a long text that shows. Everywhere else cards stay within the rule.
  */
 const engineFactor = (): number => (tf.getBackend() === 'webgpu' ? 4 : 1);
@@ -82,7 +84,10 @@ export class GoldenFile {
     );
   }
 
-  /** Compares under the rule; `form` picks the entry of a form that loses more (`parallel`, `prefill`). */
+  /**
+   * Compares under the rule; `form` picks the entry of a form that loses more (`parallel`,
+   * `prefill`).
+   */
   compare(name: string, got: tf.Tensor | ArrayLike<number>, form?: string): void {
     const { data, shape } = this.raw(name);
     const own = this.metadata[`f32_vs_f64_max_abs/${name}`];
@@ -109,7 +114,10 @@ export class GoldenFile {
       );
     this.compared++;
   }
-  /** @throws Error naming every tensor that nothing was done with: a file that is only half understood is a failure. */
+  /**
+   * @throws Error naming every tensor that nothing was done with: a file that is only half
+   * understood is a failure.
+   */
   finish(): void {
     const untouched = [...this.tensors.keys()].filter((name) => !this.seen.has(name));
     if (untouched.length > 0)

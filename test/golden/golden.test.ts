@@ -1,4 +1,7 @@
-/** Every reference number of every file in GOLDEN_DIR (default: data/ beside this test), under the rule of README.md. */
+/**
+ * Every reference number of every file in GOLDEN_DIR (default: data/ beside this test), under the
+ * rule of README.md.
+ */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

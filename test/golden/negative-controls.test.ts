@@ -1,5 +1,6 @@
 /**
- * A comparison is worth what it refuses. A file with one wrong number, a name too many or a kind nobody knows must fail
+ * A comparison is worth what it refuses. A file with one wrong number, a name too many or a kind
+ * nobody knows must fail
  * with its name; and a model with one of the famous mistakes must not pass for the official one.
  */
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
@@ -117,7 +118,10 @@ describe('a reference file that is not as it should be', () => {
   });
 });
 
-/** Compares a changed file and returns by how much its worst tensor missed, in allowances; 0 if it passed. */
+/**
+ * Compares a changed file and returns by how much its worst tensor missed, in allowances; 0 if it
+ * passed.
+ */
 function missedBy(compare: () => void): number {
   try {
     tf.tidy(compare);
@@ -128,7 +132,9 @@ function missedBy(compare: () => void): number {
   }
   return 0;
 }
-/** Far beyond the tolerance: what we call a mistake must not hide in a tolerance a little too wide. */
+/**
+ * Far beyond the tolerance: what we call a mistake must not hide in a tolerance a little too wide.
+ */
 const FAR = 10;
 
 describe('operations with a common mistake do not pass', () => {
@@ -197,7 +203,8 @@ describe('operations with a common mistake do not pass', () => {
       'ops_attention',
       'gqa2',
       (file) => {
-        // Query heads 0 1 2 3 share keys 0 0 1 1; tiled they would share 0 1 0 1, which is what queries 0 2 1 3 meet when grouped.
+        // Query heads 0 1 2 3 share keys 0 0 1 1; tiled they would share 0 1 0 1, which is what
+        // queries 0 2 1 3 meet when grouped.
         permuteHeads(one(file, 'gqa2/q'), [0, 2, 1, 3]);
       },
     ],
@@ -270,7 +277,8 @@ describe('a model with a common mistake does not pass', () => {
     expect(mistaken('model_yoco_gret_c', change)).toBeGreaterThan(FAR);
   });
   it('keys without their scale: the norm hides it in the logits, the state shows it', () => {
-    // Dk^-½ falls out of the norm but for eps; the state is √Dk times too large, and every cache comparison says so.
+    // Dk^-½ falls out of the norm but for eps; the state is √Dk times too large, and every cache
+    // comparison says so.
     expect(mistaken('model_yoco_gret_c', { keyScale: false })).toBeGreaterThan(FAR);
   });
   it.each([-1, 1])('sliding window: off by %i', (by) => {

@@ -1,4 +1,7 @@
-/** Long inputs in bounded memory: a million tokens through the self-decoder, 131,072 through a whole YOCO. */
+/**
+ * Long inputs in bounded memory: a million tokens through the self-decoder, 131,072 through a whole
+ * YOCO.
+ */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type SelfDecoderKind, yocoConfig } from '../../src/models/config';

@@ -1,4 +1,7 @@
-/** Rows of different lengths in one batch: each is what it would be alone, through any turns and steps. */
+/**
+ * Rows of different lengths in one batch: each is what it would be alone, through any turns and
+ * steps.
+ */
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';

@@ -73,7 +73,7 @@ const made: [CodeCells, string[]][] = [
       notebook: 'shorthand.ipynb',
       cells: ['const q = 1;', 'const k = 2;\nconst both = { q, k };'],
     },
-    ["shorthand.ipynb, cell 2, line 2: 'q' is from another cell: write { q: q } for the kernel."],
+    ["shorthand.ipynb, cell 2, line 2: 'q' is from another cell: write { q: q } here."],
   ],
 ];
 

@@ -52,7 +52,8 @@ describe('numbers from one seed', () => {
     const bare = Array.from({ length: 2000 }, (_, seed) =>
       unsafeUniformIntDistribution(0, 2 ** 24 - 1, xoroshiro128plus(seed)),
     );
-    expect(correlation(bare)).toBeGreaterThan(0.9); // the bare generator's first draws climb with the seed
+    // the bare generator's first draws climb with the seed
+    expect(correlation(bare)).toBeGreaterThan(0.9);
   });
   it('uniform: a tenth of them in each tenth, exact in float32', () => {
     const random = new SeededRandom(1);

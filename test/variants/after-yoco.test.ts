@@ -23,7 +23,10 @@ import { loadStateDict, type StateTensor, toStateDict } from '../../src/weights/
 import { expectClose, float32, normal, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
-/** float32 through eight layers: below 5e-7 of the largest logit wherever it was measured, on wasm and cpu. */
+/**
+ * float32 through eight layers: below 5e-7 of the largest logit wherever it was measured, on wasm
+ * and cpu.
+ */
 const tolerance = { ofLargest: 1e-5, absolute: 1e-6 };
 const L = 8;
 const draw = (seed: number, B: number, N: number): number[][] => {
@@ -33,7 +36,10 @@ const draw = (seed: number, B: number, N: number): number[][] => {
 const lastOf = (logits: tf.Tensor3D): tf.Tensor2D =>
   logits.slice([0, logits.shape[1] - 1, 0], [-1, 1, -1]).reshape([logits.shape[0], -1]);
 const tokens = draw(1, 2, 20);
-/** Error of the last logits when only `upperPositions` positions go on, as a part of the largest logit. */
+/**
+ * Error of the last logits when only `upperPositions` positions go on, as a part of the largest
+ * logit.
+ */
 function exitError(
   map: SharingMap,
   upperPositions: number,
@@ -339,7 +345,8 @@ describe('what a cache holds', () => {
   });
   it('three rounds are the self-decoder applied three times, by hand', () => {
     const model = new LoopedYoco(config, { loops: 3, seed: 4 });
-    const scope = new ParameterScope(new ParameterStore(), new SeededRandom(4)); // draws as the model does
+    // draws as the model does
+    const scope = new ParameterScope(new ParameterStore(), new SeededRandom(4));
     const embedding = new Embedding(scope.within('embed_tokens'), 64, 32, Math.sqrt(32));
     const lower = new SelfDecoder(scope.within('self_decoder'), config);
     const upper = new CrossDecoder(scope.within('cross_decoder'), config);

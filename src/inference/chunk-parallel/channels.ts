@@ -61,7 +61,9 @@ export function send(tensors: Record<string, tf.Tensor>, receivers: readonly Cha
   }
 }
 
-/** Waits for the next message and adds its bytes to `received[kind]`. The caller owns the tensors. */
+/**
+ * Waits for the next message and adds its bytes to `received[kind]`. The caller owns the tensors.
+ */
 export function receive({ port, sent }: Channel, received: Received, kind: keyof Received) {
   for (;;) {
     const before = Atomics.load(sent, 0); // first: a message sent after the next line ends the wait

@@ -7,7 +7,8 @@
  *   Transformer   K, V of the tokens before `from`, in each of L layers
  *
  * So it receives as many bytes as costs/memory.ts gives for `from` tokens. Summed over P devices
- * with N/P tokens each: (P − 1)/2 · 2 · N · Hkv · D · b for K̂ and V̂, (P − 1) · L/2 · s for states.
+ * with N/P tokens each: (P − 1)/2 · 2 · N · Hkv · D · b for K̂ and V̂, (P − 1) · L/2 · s for
+ * states.
  *
  * Attention is causal, so keys and values go to later devices only. An all-gather sends them to
  * every device: twice the bytes, for both models.

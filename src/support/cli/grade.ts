@@ -32,7 +32,8 @@ const withoutStudent = (name: string): string =>
   DOWNLOADED.reduce((rest, pattern) => rest.replace(pattern, ''), name);
 
 /**
- * A sub-folder is a student with all notebooks in it; so is a notebook that lies in `folder` itself.
+ * A sub-folder is a student with all notebooks in it; so is a notebook that lies in `folder`
+ * itself.
  * Links are left out: they may lead to the work of others.
  */
 export function studentsIn(folder: string): Student[] {

@@ -1,5 +1,6 @@
 /**
- * The type check of notebook cells, with the settings of tsconfig.json: what the kernel does not see.
+ * The type check of notebook cells, with the settings of tsconfig.json: what the kernel does not
+ * see.
  *
  * The cells of a notebook share one scope, and a later cell may declare a name again. So each
  * notebook becomes one module in which every cell opens a block that stays open to the end:
@@ -134,7 +135,7 @@ function kernelProblems(
       const name = node.name.text;
       const declared = checker.getShorthandAssignmentValueSymbol(node)?.declarations?.[0];
       if (declared?.getSourceFile() === file && originOf(declared).cell !== originOf(node).cell) {
-        const message = `'${name}' is from another cell: write { ${name}: ${name} } for the kernel.`;
+        const message = `'${name}' is from another cell: write { ${name}: ${name} } here.`;
         problems.push({ notebook, ...originOf(node), message });
       }
     }

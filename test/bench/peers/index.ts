@@ -1,9 +1,12 @@
 /**
  * Ours against plain PyTorch on the same cores: `npm run bench -- --peers`.
  *
- * The same layer and the same models with the same weights. First both compute something small and must agree, gradients
- * included, so that the same thing is timed; then they take turns. Our wasm engine computes on one thread, so PyTorch's one
- * thread is the fair neighbour; two are shown as well, and are what the native engine, which takes all cores, is held to.
+ * The same layer and the same models with the same weights. First both compute something small and
+ * must agree, gradients
+ * included, so that the same thing is timed; then they take turns. Our wasm engine computes on one
+ * thread, so PyTorch's one
+ * thread is the fair neighbour; two are shown as well, and are what the native engine, which takes
+ * all cores, is held to.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +26,10 @@ import { Peer } from './process';
 const OURS = 'cache-once';
 const theirs = (threads: number) => `PyTorch, ${threads} thread${threads > 1 ? 's' : ''}`;
 type What = 'retention' | 'prefill' | 'decode';
-/** PyTorch's time / ours, at least, and on how many of its threads. Engines without a promise are shown, not judged. */
+/**
+ * PyTorch's time / ours, at least, and on how many of its threads. Engines without a promise are
+ * shown, not judged.
+ */
 const PROMISED: Partial<Record<EngineName, Record<What, number> & { threads: number }>> = {
   wasm: { retention: 0.5, prefill: 0.5, decode: 1, threads: 1 },
   native: { retention: 1, prefill: 1, decode: 1, threads: 2 },
@@ -97,7 +103,7 @@ function modelJob(
     return [logits];
   };
   return {
-    name: `${name}: ${what === 'prefill' ? `prefill of ${count(tokens)} tokens` : `a step behind ${count(tokens)} tokens`}`,
+    name: `${name}: ${what === 'prefill' ? 'prefill of' : 'a step behind'} ${count(tokens)} tokens`,
     request: { what, config, weights, ids, chunk: CHUNK.theirs },
     run: what === 'prefill' ? prefill : () => [model.step([ids[0]], held)],
     tokens: what === 'prefill' ? tokens : 1,
@@ -127,7 +133,10 @@ function jobs(folder: string, { small, ...setting }: Setting & { small: boolean 
   ];
 }
 
-/** float32 through eight layers on two engines, of each tensor's largest number: WORST is the worst yet seen. */
+/**
+ * float32 through eight layers on two engines, of each tensor's largest number: WORST is the worst
+ * yet seen.
+ */
 const ALLOWED = 5e-5;
 /** @throws Error naming the job if the two sides do not compute the same. */
 export async function compare(peer: Pick<Peer, 'ask'>, job: Job): Promise<void> {
@@ -147,7 +156,8 @@ export async function compare(peer: Pick<Peer, 'ask'>, job: Job): Promise<void> 
   ourTensors.forEach((ours, i) => {
     const largest = ours.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const worst = ours.reduce((most, x, j) => Math.max(most, Math.abs(x - theirTensors[i][j])), 0);
-    if (!(worst <= ALLOWED * largest)) refuse(`differ by ${worst} of ${largest} in tensor ${i}`); // a NaN differs too
+    // a NaN differs too
+    if (!(worst <= ALLOWED * largest)) refuse(`differ by ${worst} of ${largest} in tensor ${i}`);
   });
 }
 
@@ -162,7 +172,8 @@ async function race(
   const ourTurn = (runs: number) => {
     const start = performance.now();
     for (let i = 0; i < runs; i++) tf.dispose(job.run());
-    // A card computes after it was asked, in order: the turn is over when something asked for last has been read.
+    // A card computes after it was asked, in order: the turn is over when something asked for last
+    // has been read.
     tf.tidy(() => tf.ones([8]).add(1).dataSync());
     return (performance.now() - start) / runs;
   };
@@ -170,7 +181,8 @@ async function race(
     (await peer.ask({ do: 'time', name: job.name, threads, runs })).ms!;
   const warm = Math.min(ourTurn(1), ourTurn(1));
   for (const threads of threadCounts) await theirTurn(threads, 1);
-  // A step takes a millisecond: several in a row, or the message back and forth would be half of it.
+  // A step takes a millisecond: several in a row, or the message back and forth would be half of
+  // it.
   const runs = Math.max(1, Math.min(10, Math.round(50 / warm)));
   const times: Record<string, number[]> = {
     [OURS]: [],

@@ -1,4 +1,7 @@
-/** PyTorch as a neighbour: installed into .venv/ on request, started once, asked in JSON, one line at a time. */
+/**
+ * PyTorch as a neighbour: installed into .venv/ on request, started once, asked in JSON, one line
+ * at a time.
+ */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

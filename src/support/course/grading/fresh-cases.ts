@@ -33,6 +33,10 @@ class Draw {
   rows(count: number, width: number): number[][] {
     return this.list(count, () => this.reals(width));
   }
+  /** So many and so strong that their running product is 0, also in float64. */
+  strongGates(): number[] {
+    return this.list(120, () => this.real(1e-4, 1e-3));
+  }
   gates(length: number): number[] {
     return this.list(length, () => this.gate());
   }
@@ -105,14 +109,15 @@ const draws: Record<string, (d: Draw) => unknown[]> = {
     return [logits, d.real(0.3, 3), d.real(0, 0.999)];
   },
 
-  '04-decay': (d) => [d.gates(d.whole(1, 6))],
+  '04-decay': (d) => [d.either(d.gates(d.whole(1, 6)), d.strongGates())],
   '04-step': (d) => {
     const [Dk, Dv] = [d.whole(1, 4), d.whole(1, 4)];
     return [{ q: d.reals(Dk), k: d.reals(Dk), v: d.reals(Dv), gamma: d.gate() }, d.rows(Dk, Dv)];
   },
   '04-chunk': (d) => {
-    const { q, k, v } = d.attention();
-    return [{ q, k, v, gammas: d.gates(q.length) }, d.rows(q[0].length, v[0].length)];
+    const gammas = d.either(d.gates(d.whole(1, 6)), d.strongGates());
+    const { q, k, v } = d.attention(gammas.length);
+    return [{ q, k, v, gammas }, d.rows(q[0].length, v[0].length)];
   },
 
   '05-half-life': (d) => [d.real(-6, 6), d.whole(1, 32)],

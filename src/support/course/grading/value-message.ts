@@ -1,5 +1,6 @@
 /**
- * What a student's process sends, read as a value: plain lists, records, numbers and strings. It may
+ * What a student's process sends, read as a value: plain lists, records, numbers and strings. It
+ * may
  * have been written by the student, so its depth is limited and each field is checked.
  */
 

@@ -187,7 +187,10 @@ describe('results that are no plain values', { timeout: 120_000 }, () => {
          return new Proxy([], { get: () => Infinity }) as unknown as number;
        }`,
       `function windowMask(N: number, C: number): number[][] {
-         return new Proxy([], { get: (_, key) => { if (key === 'length') return 1; throw new Error('no'); } });
+         return new Proxy([], { get: (_, key) => {
+           if (key === 'length') return 1;
+           throw new Error('no');
+         } });
        }`,
     );
     const { marks } = await gradeNotebook(path, grading);
@@ -211,7 +214,8 @@ describe('results that are no plain values', { timeout: 120_000 }, () => {
        Number.isNaN = () => false;
        Object.defineProperty(Object.prototype, 'state', { value: 'passed' });
        Object.defineProperty(Object.prototype, 'name', { value: 'mean', writable: true });
-       Array.prototype.every = () => true; Array.prototype.filter = function () { return []; } as never;
+       Array.prototype.every = () => true;
+       Array.prototype.filter = function () { return []; } as never;
        globalThis.structuredClone = (() => 0) as never;`,
       'function savings(layers: number, tokens: number, stateTokens: number): number { return 0; }',
     );
@@ -274,7 +278,8 @@ describe('the world outside', { timeout: 120_000 }, () => {
     const { marks, remarks } = await graded(
       ...allRight,
       `import { connect } from 'net';
-       await new Promise((done, fail) => connect(80, '192.0.2.1').on('connect', done).on('error', fail));`,
+       await new Promise((done, fail) =>
+         connect(80, '192.0.2.1').on('connect', done).on('error', fail));`,
     );
     expect(marks).toEqual(passed);
     expect(remarks).toMatch(/ENETUNREACH/);
