@@ -14,7 +14,9 @@
 import {
   checkConfig,
   type ModelConfig,
+  type SelfDecoderKind,
   type TransformerConfig,
+  unknownSelfDecoder,
   type YocoConfig,
 } from '../models/config';
 import { checkCount } from '../tensor/shapes';
@@ -58,11 +60,19 @@ export function cacheBytes(
     const perLayer = kvBytes(Math.min(tokens, windowSize - 1), kvHeads * headDim);
     return { total: layers * perLayer, layers: new Array(layers).fill(perLayer), global: 0 };
   }
-  const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers } = config;
-  const perLayer =
-    config.selfDecoder === 'sliding-window'
-      ? kvBytes(Math.min(tokens, config.windowSize!), dim)
-      : (batch * dim ** 2 * bytesPerValue) / selfHeads; // H states of (dim / H)²
+  const { dim, heads, kvHeads, selfHeads, selfLayers, crossLayers, selfDecoder } = config;
+  let perLayer: number;
+  switch (selfDecoder) {
+    case 'gated-retention':
+    case 'retention':
+      perLayer = (batch * dim ** 2 * bytesPerValue) / selfHeads; // H states of (dim / H)²
+      break;
+    case 'sliding-window':
+      perLayer = kvBytes(Math.min(tokens, config.windowSize!), dim);
+      break;
+    default:
+      return unknownSelfDecoder('cacheBytes', selfDecoder);
+  }
   const global = crossLayers > 0 ? kvBytes(tokens, (kvHeads * dim) / heads) : 0;
   const layers: number[] = new Array(selfLayers).fill(perLayer);
   return { total: selfLayers * perLayer + global, layers, global };
@@ -79,11 +89,12 @@ export const transformerMixerWeights = (config: TransformerConfig): number =>
 /** Of one mixer in each half, and of Wk and Wv, which exist once for all cross-decoder layers. */
 export function yocoMixerWeights(config: YocoConfig) {
   const { dim, heads, kvHeads, selfHeads, selfDecoder } = config;
-  const self = {
+  const weights: Record<SelfDecoderKind, number> = {
     'sliding-window': 4 * dim ** 2,
     retention: 5 * dim ** 2,
     'gated-retention': 5 * dim ** 2 + dim * selfHeads,
-  }[selfDecoder];
+  };
+  const self = weights[selfDecoder] ?? unknownSelfDecoder('yocoMixerWeights', selfDecoder as never);
   return { self, cross: 2 * dim ** 2, globalKeysValues: (2 * dim * kvHeads * dim) / heads };
 }
 

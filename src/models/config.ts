@@ -8,7 +8,8 @@ import type { Implementation } from '../layers/mixer';
 import type { RotaryOptions } from '../layers/rotary';
 import { checkCount, shown } from '../tensor/shapes';
 
-export type SelfDecoderKind = 'gated-retention' | 'retention' | 'sliding-window';
+export const selfDecoderKinds = ['gated-retention', 'retention', 'sliding-window'] as const;
+export type SelfDecoderKind = (typeof selfDecoderKinds)[number];
 
 interface CommonConfig {
   vocabSize: number;
@@ -86,7 +87,7 @@ export function yocoConfig(
 
 const allowed: Record<string, readonly unknown[]> = {
   kind: ['transformer', 'yoco'],
-  selfDecoder: ['gated-retention', 'retention', 'sliding-window'],
+  selfDecoder: selfDecoderKinds,
   retentionForm: ['chunkwise', 'parallel', 'recurrent'],
   rotaryFrequencies: ['end-point', 'standard'],
   implementation: ['plain', 'fast'],
@@ -165,6 +166,16 @@ function checkDivides(small: string, a: number, large: string, b: number, why: s
 function checkEven(name: string, width: number): void {
   if (width % 2 !== 0)
     refuse(`${name} is ${width}; it must be even, because rotary rotates pairs of features.`);
+}
+
+/**
+ * For the `default` of a `switch (selfDecoder)`; the type `never` makes the compiler ask for a case
+ * for every kind.
+ */
+export function unknownSelfDecoder(where: string, kind: never): never {
+  throw new RangeError(
+    `${where}: selfDecoder is ${shown(kind)}; allowed: ${selfDecoderKinds.join(', ')}.`,
+  );
 }
 
 /** All layers: the L of the formulas. */

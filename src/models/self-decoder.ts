@@ -12,7 +12,7 @@ import type { LayerCache, TokenMixer } from '../layers/mixer';
 import type { PadLengths } from '../layers/padding';
 import type { ParameterScope } from '../layers/parameters';
 import { GatedRetention } from '../retention/gated-retention';
-import { rotaryOf, type YocoConfig } from './config';
+import { rotaryOf, unknownSelfDecoder, type YocoConfig } from './config';
 import type { Observer } from './language-model';
 
 export class SelfDecoder {
@@ -49,11 +49,19 @@ export class SelfDecoder {
 }
 
 function newMixer(scope: ParameterScope, config: YocoConfig): TokenMixer {
-  if (config.selfDecoder !== 'sliding-window') return newRetention(scope, config);
-  const { dim, selfHeads: heads, implementation } = config;
-  const windowSize = config.windowSize as number; // checkConfig requires it
-  const rotary = rotaryOf(config);
-  return new SlidingWindowAttention(scope, { dim, heads, windowSize, rotary, implementation });
+  const { dim, selfHeads: heads, implementation, selfDecoder } = config;
+  switch (selfDecoder) {
+    case 'gated-retention':
+    case 'retention':
+      return newRetention(scope, config);
+    case 'sliding-window': {
+      const windowSize = config.windowSize as number; // checkConfig requires it
+      const options = { dim, heads, windowSize, rotary: rotaryOf(config), implementation };
+      return new SlidingWindowAttention(scope, options);
+    }
+    default:
+      return unknownSelfDecoder('SelfDecoder', selfDecoder);
+  }
 }
 
 /** The retention layer of a config: gated, or with RetNet's fixed decay. */

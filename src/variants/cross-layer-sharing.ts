@@ -62,6 +62,16 @@ const defaults = {
 };
 export type CrossLayerSharingOptions = { map: SharingMap } & Partial<typeof defaults>;
 
+function checkMap(map: SharingMap): void {
+  for (const [l, level] of map.entries()) {
+    const isLevel = Number.isInteger(level) && Number(level) >= 0 && Number(level) < map.length;
+    if (level !== 'window' && !isLevel)
+      throw new RangeError(
+        `sharing map: layer ${l} reads level ${level}; give 0 to ${map.length - 1}, or 'window'.`,
+      );
+  }
+}
+
 export class CrossLayerSharing {
   readonly parameters = new ParameterStore();
   readonly options: Required<CrossLayerSharingOptions>;
@@ -77,6 +87,7 @@ export class CrossLayerSharing {
     const options = { ...defaults, ...given };
     this.options = options;
     const { map, projections, vocabSize, dim, seed } = options;
+    checkMap(map);
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed));
     this.embedding = new Embedding(scope.within('embed_tokens'), vocabSize, dim, Math.sqrt(dim));
     for (const [l, level] of map.entries()) {
@@ -87,10 +98,6 @@ export class CrossLayerSharing {
         this.layers.push({ layer: new DecoderLayer(layerScope, window, options) });
         continue;
       }
-      if (!(Number.isInteger(level) && level >= 0 && level < map.length))
-        throw new RangeError(
-          `sharing map: layer ${l} reads level ${level}; give 0 to ${map.length - 1}, or 'window'.`,
-        );
       const owner = projections === 'own' ? l : level;
       if (!this.projections.has(owner)) {
         const project = new GlobalKeysValues(scope.within(`keys_and_values.${owner}`), options);

@@ -20,16 +20,22 @@ import type { Tokens } from '../models/language-model';
 import { lastPosition, lastPositions, tokenTensor } from '../models/prompt';
 import { Yoco } from '../models/yoco';
 import { SeededRandom } from '../tensor/random';
+import { checkCount } from '../tensor/shapes';
 
 export class WindowedTop extends Yoco {
   private readonly windowLayer: DecoderLayer<LayerCache>;
 
-  /** @param windowSize C of the layer on top; `config` is that of the YOCO below it. */
+  /**
+   * @param windowSize C of the layer on top; `config` is that of the YOCO below it.
+   * @throws RangeError, before anything is allocated, if one of them is not allowed.
+   */
   constructor(
     config: YocoConfig,
     readonly windowSize: number,
     { seed = 0 }: { seed?: number } = {},
   ) {
+    // Before the YOCO is made: what fails later would leave its weights behind.
+    checkCount('WindowedTop', 'windowSize', windowSize, 'tokens');
     super(config, { seed });
     const { dim, heads } = config;
     const scope = new ParameterScope(this.parameters, new SeededRandom(seed + 1));

@@ -1,12 +1,21 @@
 /** The formulas of memory against live models, to the byte. */
+import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type CacheBytes, cacheBytes, parameterCount, weightBytes } from '../../src/costs/memory';
-import type { ModelConfig } from '../../src/models/config';
+import {
+  type CacheBytes,
+  cacheBytes,
+  parameterCount,
+  weightBytes,
+  yocoMixerWeights,
+} from '../../src/costs/memory';
+import { ParameterScope, ParameterStore } from '../../src/layers/parameters';
+import type { ModelConfig, YocoConfig } from '../../src/models/config';
 import { createModel, preset } from '../../src/models/presets';
+import { SelfDecoder } from '../../src/models/self-decoder';
 import type { YocoCache } from '../../src/models/yoco-cache';
 import { toStateDict } from '../../src/weights/state-dict';
-import { useTestEngine } from '../helpers';
+import { SeededRandom, useTestEngine } from '../helpers';
 import { configs } from './configs';
 
 beforeAll(useTestEngine);
@@ -97,6 +106,18 @@ describe('the bytes of a cache', () => {
       /bytesPerValue is 0; give 4/,
     );
   });
+});
+
+it('a self-decoder that the formulas do not know is refused, not taken for retention', () => {
+  const unknown = { ...preset('tiny-yoco'), selfDecoder: 'delta-rule' } as unknown as YocoConfig;
+  const message =
+    /selfDecoder is "delta-rule"; allowed: gated-retention, retention, sliding-window\.$/;
+  expect(() => yocoMixerWeights(unknown)).toThrow(message);
+  expect(() => cacheBytes(unknown, { tokens: 1 })).toThrow(message);
+  const scope = new ParameterScope(new ParameterStore(), new SeededRandom(1));
+  const before = tf.memory().numTensors;
+  expect(() => new SelfDecoder(scope, unknown)).toThrow(message);
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 it('the number of weights equals that of the model', () => {

@@ -5,6 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type YocoConfig, yocoConfig } from '../../src/models/config';
 import type { LanguageModel } from '../../src/models/language-model';
 import { createModel, preset } from '../../src/models/presets';
+import { ledger } from '../../src/tensor/ledger';
+import { shown } from '../../src/tensor/shapes';
 import { WindowedTop } from '../../src/variants/windowed-top';
 import { expectClose, useTestEngine } from '../helpers';
 import { drawTokens, modelKinds as kinds, lastLogits, tolerance } from './model-inputs';
@@ -154,6 +156,14 @@ describe('the counter-example: a window layer on top', () => {
         /give 1 \(the early exit\) to 24 \(the full pass\) positions/,
       );
     model.dispose();
+  });
+  it('refuses a window without tokens before anything is allocated', () => {
+    const before = ledger();
+    for (const windowSize of [0, 1.5, NaN, '4' as unknown as number])
+      expect(() => new WindowedTop(preset('tiny-yoco') as YocoConfig, windowSize)).toThrow(
+        `windowSize is ${shown(windowSize)}; give a whole number of tokens, 1 or more.`,
+      );
+    expect(ledger()).toEqual(before);
   });
 });
 

@@ -173,9 +173,11 @@ describe('the map of cross-layer sharing', () => {
     model.dispose();
   });
   it('refuses impossible maps and counts, and leaves no tensor', () => {
+    const empty = tf.memory().numTensors;
     expect(() => new CrossLayerSharing({ map: [0, 8, 2] })).toThrow(
       /layer 1 reads level 8; give 0 to 2, or 'window'/,
     );
+    expect(tf.memory().numTensors).toBe(empty);
     const model = new CrossLayerSharing({ map: sharingMaps.YOCO(4) });
     const before = tf.memory().numTensors;
     expect(() => model.forward(tokens, { upperPositions: 21 })).toThrow(
