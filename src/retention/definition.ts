@@ -59,4 +59,56 @@ export function recurrenceByDefinition(
   return { output, state: S };
 }
 
+/** What a loss feels of the outputs and of the last state: dO [N, Dv] and dS [Dk, Dv]. */
+export interface OneHeadFeedback {
+  output: number[][];
+  state: number[][];
+}
+export interface OneHeadGradients extends OneHead {
+  initialState: number[][]; // [Dk, Dv]
+}
+
+/**
+ * The gradients of the recurrence, by the chain rule from the last token to the first:
+ *
+ *   dS_n = q_nᵀ do_n + γ_{n+1} dS_{n+1}    what reads S_n: this token, and the next state
+ *   dq_n = do_n S_nᵀ     dk_n = v_n dS_nᵀ     dv_n = k_n dS_n
+ *   d ln γ_n = γ_n ⟨S_{n−1}, dS_n⟩         ⟨A, B⟩: the sum over all entries of A ⊙ B
+ *
+ * `initialState` is S before the first token; zeros if absent.
+ */
+export function recurrenceGradientsByDefinition(
+  { q, k, v, logDecay }: OneHead,
+  feedback: OneHeadFeedback,
+  initialState?: number[][],
+): OneHeadGradients {
+  const first = initialState ?? k[0].map(() => v[0].map(() => 0)); // [Dk, Dv]
+  const states: number[][][] = []; // S_n, kept on the way forward
+  for (let n = 0; n < q.length; n++) {
+    const before = states[n - 1] ?? first;
+    const gamma = Math.exp(logDecay[n]);
+    states.push(before.map((row, i) => row.map((s, d) => gamma * s + k[n][i] * v[n][d])));
+  }
+
+  const gradients: OneHeadGradients = { q: [], k: [], v: [], logDecay: [], initialState: [] };
+  let dS = feedback.state; // of what follows token n
+  for (let n = q.length - 1; n >= 0; n--) {
+    const dO = feedback.output[n];
+    const dStateN = dS.map((row, i) => row.map((s, d) => s + q[n][i] * dO[d]));
+    const gamma = Math.exp(logDecay[n]);
+    const before = states[n - 1] ?? first;
+
+    gradients.q[n] = states[n].map((row) => dot(row, dO));
+    gradients.k[n] = dStateN.map((row) => dot(row, v[n]));
+    gradients.v[n] = v[n].map((_, d) => dot(k[n], columnOf(dStateN, d)));
+    gradients.logDecay[n] = gamma * innerProduct(before, dStateN);
+    dS = dStateN.map((row) => row.map((s) => gamma * s));
+  }
+  gradients.initialState = dS;
+  return gradients;
+}
+
+const columnOf = (M: number[][], d: number): number[] => M.map((row) => row[d]);
+const innerProduct = (A: number[][], B: number[][]): number =>
+  A.reduce((sum, row, i) => sum + dot(row, B[i]), 0);
 const dot = (a: number[], b: number[]): number => a.reduce((sum, x, i) => sum + x * b[i], 0);

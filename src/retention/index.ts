@@ -6,6 +6,7 @@ export * from './decay';
 export * from './parallel';
 export * from './recurrent';
 export * from './chunkwise';
+export * from './chunkwise-gradients';
 export { forms, type RetentionFormName } from './forms';
 export * from './retention-state';
 export * from './gated-retention';

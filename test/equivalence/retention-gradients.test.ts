@@ -1,9 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { recurrenceByDefinition } from '../../src/retention/definition';
+import {
+  recurrenceByDefinition,
+  recurrenceGradientsByDefinition,
+} from '../../src/retention/definition';
 import {
   chunkwiseAsPrinted,
+  chunkwiseGradients,
   forms,
   parallelRetention,
   recurrentRetention,
@@ -123,6 +127,111 @@ describe('gradients stay finite and right where exp could overflow', () => {
     });
   });
 });
+
+describe('the gradients by hand', () => {
+  it('of the recurrence in float64 are those of central differences', () => {
+    for (const sizes of [
+      { ...small, B: 2, H: 2, N: 5, carried: true },
+      { ...small, N: 7, carried: true, exactGates: 0.6 },
+      { ...small, N: 1 },
+    ])
+      tf.tidy(() => {
+        const inputs = drawInputs(sizes);
+        const got = gradientsByDefinition(inputs);
+        const want = centralDifferences(inputs);
+        for (const [i, g] of got.entries()) expectClose(g, want[i], differences, `d${names[i]}`);
+      });
+  });
+  it('in chunks are those of the definition and of automatic differentiation', () => {
+    const drawnChunkSizes = fc.integer({ min: 1, max: 15 });
+    const property = fc.property(drawnSizes(13), drawnChunkSizes, (sizes, chunkSize) =>
+      tf.tidy(() => {
+        const inputs = drawInputs(sizes);
+        const got = byHand(inputs, chunkSize);
+        const automatic = gradients(forms.chunkwise, inputs, chunkSize);
+        expectByHandClose(inputs, got, automatic);
+        const flat = got.map((g) => g.flatten());
+        expectByHandClose(inputs, flat, gradientsByDefinition(inputs));
+      }),
+    );
+    fc.assert(property, { numRuns: 60 });
+  });
+  it('are finite and right for 300 strong gates, and leave no tensor behind', () => {
+    tf.tidy(() => {
+      const drawn = drawInputs({ ...small, N: 300, carried: true });
+      const inputs = { ...drawn, logDecay: tf.fill([1, 1, 300], -8) as tf.Tensor3D };
+      const want = gradients(recurrentRetention, inputs);
+      expectByHandClose(inputs, byHand(inputs, 64), want);
+    });
+    const inputs = drawInputs({ ...small, carried: true });
+    const { a, b } = lossWeights(inputs);
+    const before = tf.memory().numTensors;
+    tf.dispose(chunkwiseGradients(inputs, { output: a, state: b }, { ...inputs, chunkSize: 4 }));
+    expect(tf.memory().numTensors).toBe(before);
+  });
+  it('refuse a feedback of another shape', () => {
+    const inputs = drawInputs(small);
+    const { a, b } = lossWeights(inputs);
+    const short: tf.Tensor4D = a.slice([0, 0, 1, 0]);
+    expect(() => chunkwiseGradients(inputs, { output: short, state: b })).toThrow(RangeError);
+  });
+  it.each([
+    ['a gate summed from the left', (dG: tf.Tensor3D) => tf.cumsum(dG, 2)],
+    ['a gate that feels its own token alone', (dG: tf.Tensor3D) => dG],
+  ])('negative control: %s is noticed', (_, wrong) => {
+    tf.tidy(() => {
+      const inputs = drawInputs(small);
+      const right = byHand(inputs, 4);
+      const [dQ, dK] = right;
+      const dG: tf.Tensor3D = inputs.q.mul(dQ).sub(inputs.k.mul(dK)).sum(3);
+      const mistaken = [...right.slice(0, 3), wrong(dG)];
+      const want = gradients(recurrentRetention, inputs);
+      expect(() => expectByHandClose(inputs, mistaken, want)).toThrow(/worst error/);
+    });
+  });
+});
+
+/** The gradient of a gate is a difference of sums: it is as exact as the largest q · dq. */
+function expectByHandClose(
+  { q }: DrawnInputs,
+  got: tf.Tensor[],
+  want: (tf.Tensor | number[])[],
+): void {
+  const dQ = got[0].reshape(q.shape);
+  const largest = q.mul(dQ).sum(3).abs().max().dataSync()[0];
+  for (const [i, g] of got.entries()) {
+    const absolute = names[i] === 'logDecay' ? 6e-6 * largest + 1e-6 : tolerance.absolute;
+    expectClose(g, want[i], { ...tolerance, absolute }, `by hand d${names[i]}`);
+  }
+}
+
+/** Central differences are off by about 1e-10. */
+const differences: Tolerance = { ofLargest: 1e-8, absolute: 1e-8 };
+
+function byHand(inputs: DrawnInputs, chunkSize: number): tf.Tensor[] {
+  const { a, b } = lossWeights(inputs);
+  const { initialState } = inputs;
+  const feedback = { output: a, state: b };
+  const got = chunkwiseGradients(inputs, feedback, { initialState, chunkSize });
+  const list: tf.Tensor[] = [got.q, got.k, got.v, got.logDecay];
+  return initialState ? [...list, got.initialState] : list;
+}
+
+/** The definition's, each as one list over all batches and heads. */
+function gradientsByDefinition(inputs: DrawnInputs): number[][] {
+  const { a, b } = lossWeights(inputs);
+  const outputWeights = a.arraySync();
+  const stateWeights = b.arraySync();
+  const lists: number[][] = asList(inputs).map(() => []);
+  for (const [batch, heads] of perHead(inputs).entries())
+    for (const [h, head] of heads.entries()) {
+      const feedback = { output: outputWeights[batch][h], state: stateWeights[batch][h] };
+      const got = recurrenceGradientsByDefinition(head, feedback, head.initialState);
+      const parts = [got.q, got.k, got.v, [got.logDecay], got.initialState];
+      for (const [i, list] of lists.entries()) list.push(...parts[i].flat());
+    }
+  return lists;
+}
 
 function expectAllClose(got: tf.Tensor[], want: (tf.Tensor | number[])[], what: string): void {
   expect(got.length).toBe(want.length);
