@@ -40,7 +40,9 @@ export function showLive({ everyMs = 300, write }: LiveOptions = {}): LiveFigure
   function put(figure: Figure): boolean {
     const writer = write ?? kernelWrite(); // each cell has its own
     if (!writer) return false;
-    writer({ data: bundleOf(figure), metadata: {}, transient }, drawnAt !== undefined);
+    const isUpdate = drawnAt !== undefined;
+    if (isUpdate) writer({ data: blank(figure), metadata: {}, transient }, true);
+    writer({ data: bundleOf(figure), metadata: {}, transient }, isUpdate);
     drawnAt = performance.now();
     waiting = undefined;
     return true;
@@ -62,4 +64,13 @@ export function showLive({ everyMs = 300, write }: LiveOptions = {}): LiveFigure
       waiting = undefined;
     },
   };
+}
+
+/**
+ * JupyterLab's renderer of Plotly figures draws once and ignores updates. Between two figures it
+ * is given another kind of output, as high as the figure: then it builds a new renderer.
+ */
+function blank(figure: Figure): Record<string, string> {
+  const { height = 420 } = figure.layout as { height?: number };
+  return { 'text/html': `<div style="height: ${height}px"></div>`, 'text/plain': figure.caption };
 }

@@ -14,17 +14,17 @@ afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => void vi.restoreAllMocks());
 const figure = (caption: string): Figure => ({ data: [], layout: {}, caption });
 
-/** A kernel that only listens. */
-function listener(): { write: Write; heard: { id: unknown; caption: unknown; update: boolean }[] } {
+/** A kernel that only listens; `blanks` are the empty outputs between two figures. */
+function listener() {
   const heard: { id: unknown; caption: unknown; update: boolean }[] = [];
+  const blanks: { id: unknown; html: unknown; before: number }[] = [];
   const write: Write = ({ data, transient }, update) => {
-    heard.push({
-      id: (transient as { display_id?: string }).display_id,
-      caption: data['text/plain'],
-      update,
-    });
+    const id = (transient as { display_id?: string }).display_id;
+    const html = data['text/html'];
+    if (html !== undefined) blanks.push({ id, html, before: heard.length });
+    else heard.push({ id, caption: data['text/plain'], update });
   };
-  return { write, heard };
+  return { write, heard, blanks };
 }
 
 describe('a live figure', () => {
@@ -41,6 +41,20 @@ describe('a live figure', () => {
     ]);
     expect(heard[0].id).toBe(heard[1].id);
     expect(heard[2].id).not.toBe(heard[0].id);
+  });
+  it('between two figures is an empty space of the same height, never after the last', () => {
+    const { write, heard, blanks } = listener();
+    const live = showLive({ everyMs: 0, write });
+    live.draw(figure('a'));
+    live.draw({ ...figure('b'), layout: { height: 300 } });
+    live.draw(figure('c'));
+    live.end();
+    const { id } = heard[0];
+    expect(heard.length).toBe(3);
+    expect(blanks).toEqual([
+      { id, html: '<div style="height: 300px"></div>', before: 1 },
+      { id, html: '<div style="height: 420px"></div>', before: 2 },
+    ]);
   });
   it('skips what comes too soon, but never the last', () => {
     const { write, heard } = listener();
