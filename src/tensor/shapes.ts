@@ -48,6 +48,13 @@ export function readShapes<const Spec extends Record<string, string>>(
 export const shown = (value: unknown): string =>
   typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : String(value);
 
+/**
+ * Text from a file as an error message shows it: at most 200 characters, and none that a terminal
+ * would obey.
+ */
+export const shownName = (name: string): string =>
+  JSON.stringify(name.slice(0, 200)).slice(1, -1).slice(0, 200);
+
 /** @throws RangeError unless `n` is a whole number, 1 or more. */
 export function checkCount(where: string, name: string, n: number, unit: string): void {
   if (!Number.isInteger(n) || n < 1)

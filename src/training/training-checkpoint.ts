@@ -42,7 +42,7 @@ export function saveRun(name: string, trainer: Trainer, card: ModelCard, best?: 
   const text = JSON.stringify(card);
   const metadata = { format, card: text, sha256: checksum(text, tensors) };
   const { run, previousRun } = filesOf(name);
-  saveSafetensors(run, tensors, metadata, previousRun);
+  saveSafetensors(run, tensors, metadata, { keepOldAs: previousRun });
 }
 
 export interface LoadedRun extends LoadedModel {

@@ -3,19 +3,42 @@
  * header (JSON) says where each tensor lies, the rest is plain numbers. Nothing in it can run.
  *
  * A file from elsewhere may be truncated or hostile: every length and offset is checked before it
- * is used. Source of the format: github.com/huggingface/safetensors. Read here: F32 and I32,
- * little-endian.
+ * is used. Source of the format: github.com/huggingface/safetensors. Little-endian.
+ *
+ *   stored as   is read as                 is written
+ *   F32, I32    itself                     yes
+ *   F16         float32, exactly           no
+ *   BF16        float32, exactly           on request, rounded to the nearest
  */
 import { readFileSync } from 'node:fs';
-import { shown } from '../tensor/shapes';
+import { shown, shownName } from '../tensor/shapes';
 import { atomicWrite } from './atomic-write';
+import { fromBF16, fromF16, toBF16 } from './half-precision';
 import type { StateDict, StateTensor } from './state-dict';
+import { isObject, parseStrictJson, type Refuse } from './strict-json';
+
+const bytesOf = { F32: 4, I32: 4, F16: 2, BF16: 2 } as const;
+export type StoredDtype = keyof typeof bytesOf;
+const storedDtypes = Object.keys(bytesOf) as StoredDtype[];
 
 export interface SafetensorsFile {
   metadata: Record<string, string>;
   tensors: StateDict;
+  /** How the file holds each tensor. */
+  storedAs: Map<string, StoredDtype>;
+  /** In words, if tensors are held in half precision and were converted. */
+  note?: string;
 }
-type Entry = Pick<StateTensor, 'dtype' | 'shape'> & { start: number; end: number };
+export interface WriteOptions {
+  /** BF16 takes half the space and keeps two to three digits of each number. Default F32. */
+  floatsAs?: 'F32' | 'BF16';
+}
+interface Entry {
+  dtype: StoredDtype;
+  shape: number[];
+  start: number;
+  end: number;
+}
 
 /** The format's own limit for a header. */
 const maxHeaderBytes = 100_000_000;
@@ -38,7 +61,7 @@ export function readSafetensors(
     );
   const dataStart = 8 + Number(headerBytes);
   const dataLength = length - dataStart;
-  const header = parseHeader(bytes.subarray(8, dataStart), refuse);
+  const header = parseHeader(bytes.subarray(8, dataStart), (what) => refuse(`header: ${what}`));
   const metadata = header.get('__metadata__') ?? {};
   if (!isStrings(metadata)) return refuse('__metadata__ is not an object of strings.');
   header.delete('__metadata__');
@@ -47,51 +70,81 @@ export function readSafetensors(
   checkLayout(entries, dataLength, refuse);
 
   const tensors: StateDict = new Map();
+  const storedAs: SafetensorsFile['storedAs'] = new Map();
   for (const [name, { dtype, shape, start, end }] of entries) {
     // A copy is aligned, and does not keep the file's bytes alive.
     const { buffer } = new Uint8Array(bytes.subarray(dataStart + start, dataStart + end));
-    const data = dtype === 'F32' ? new Float32Array(buffer) : new Int32Array(buffer);
-    tensors.set(name, { dtype, shape, data });
+    tensors.set(name, { shape, ...numbersFrom(buffer, dtype) });
+    storedAs.set(name, dtype);
   }
-  return { metadata, tensors };
+  return { metadata, tensors, storedAs, note: conversionNote(where, storedAs) };
 }
 
-type Refuse = (what: string) => never;
-const isObject = (x: unknown): x is Record<string, unknown> =>
-  typeof x === 'object' && x !== null && !Array.isArray(x);
+function numbersFrom(buffer: ArrayBuffer, dtype: StoredDtype): Pick<StateTensor, 'dtype' | 'data'> {
+  if (dtype === 'I32') return { dtype: 'I32', data: new Int32Array(buffer) };
+  if (dtype === 'F16') return { dtype: 'F32', data: fromF16(new Uint16Array(buffer)) };
+  if (dtype === 'BF16') return { dtype: 'F32', data: fromBF16(new Uint16Array(buffer)) };
+  return { dtype: 'F32', data: new Float32Array(buffer) };
+}
+
+/** @returns undefined if nothing was converted. */
+export function conversionNote(
+  where: string,
+  storedAs: ReadonlyMap<string, StoredDtype>,
+): string | undefined {
+  const half = [...storedAs.values()].filter((dtype) => dtype === 'F16' || dtype === 'BF16');
+  if (half.length === 0) return undefined;
+  const kinds = [...new Set(half)].join(' and ');
+  return (
+    `${where}: ${half.length} of ${storedAs.size} tensors are stored in half precision ` +
+    `(${kinds}); they were read as float32, each number exactly.`
+  );
+}
+
 const isStrings = (x: unknown): x is Record<string, string> =>
   isObject(x) && Object.values(x).every((value) => typeof value === 'string');
 
 function parseHeader(bytes: Uint8Array, refuse: Refuse): Map<string, unknown> {
-  let header: unknown;
+  let text: string;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError) refuse(`the header is not JSON (${error.message}).`);
-    refuse('the header is not UTF-8 text. Is it a safetensors file?');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return refuse('this is not UTF-8 text. Is it a safetensors file?');
   }
-  if (!isObject(header)) return refuse('the header is JSON, but not an object of tensors.');
+  const header = parseStrictJson(text, 3, refuse); // { name: { shape: [ … ] } }
+  if (!isObject(header)) return refuse('this is JSON, but not an object of tensors.');
   return new Map(Object.entries(header));
 }
 
-function readEntry(name: string, entry: unknown, dataLength: number, refuse: Refuse): Entry {
+function readEntry(key: string, entry: unknown, dataLength: number, refuse: Refuse): Entry {
+  const name = shownName(key);
   if (!isObject(entry))
-    return refuse(`${name} is described by ${JSON.stringify(entry)}; it needs an object.`);
+    return refuse(`${name} is described by ${shownJson(entry)}; it needs an object.`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (dtype !== 'F32' && dtype !== 'I32')
-    return refuse(`${name} is ${shown(dtype)}; F32 and I32 are read. Convert it to float32 first.`);
+  if (!isStored(dtype))
+    return refuse(
+      `${name} is ${shown(dtype)}; ${storedDtypes.join(', ')} are read. Convert it first.`,
+    );
   if (!isSizes(shape))
-    return refuse(`${name} has shape ${JSON.stringify(shape)}; give whole numbers, 0 or more.`);
+    return refuse(`${name} has shape ${shownJson(shape)}; give whole numbers, 0 or more.`);
   if (!isSizes(offsets) || offsets.length !== 2)
-    return refuse(`${name} has data_offsets ${JSON.stringify(offsets)}; give two whole numbers.`);
+    return refuse(`${name} has data_offsets ${shownJson(offsets)}; give two whole numbers.`);
   const [start, end] = offsets;
   if (start > end || end > dataLength)
     refuse(`${name} lies at bytes ${start} to ${end}, but the data has ${dataLength}; truncated?`);
-  const needed = 4 * numbersIn(shape);
+  const needed = bytesOf[dtype] * numbersIn(shape);
   if (needed !== end - start)
-    refuse(`${name} [${shape}] needs ${needed} bytes, its data_offsets give ${end - start}.`);
+    refuse(
+      `${name} ${shownJson(shape)} in ${dtype} needs ${needed} bytes, ` +
+        `its data_offsets give ${end - start}.`,
+    );
   return { dtype, shape, start, end };
 }
+
+const isStored = (dtype: unknown): dtype is StoredDtype =>
+  storedDtypes.includes(dtype as StoredDtype);
+/** The beginning of a value from the file; it may be long, and undefined. */
+const shownJson = (value: unknown): string => String(JSON.stringify(value)).slice(0, 200);
 
 const isSizes = (list: unknown): list is number[] =>
   Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
@@ -104,7 +157,9 @@ function checkLayout(entries: Map<string, Entry>, dataLength: number, refuse: Re
   for (const [name, { start, end }] of inOrder) {
     const problem = start < expected ? 'inside another tensor' : 'after a gap';
     if (start !== expected)
-      refuse(`${name} begins at byte ${start}, ${problem}; it must begin at ${expected}.`);
+      refuse(
+        `${shownName(name)} begins at byte ${start}, ${problem}; it must begin at ${expected}.`,
+      );
     expected = end;
   }
   if (expected !== dataLength)
@@ -115,20 +170,30 @@ function checkLayout(entries: Map<string, Entry>, dataLength: number, refuse: Re
 export function writeSafetensors(
   tensors: StateDict,
   metadata: Record<string, string> = {},
+  { floatsAs = 'F32' }: WriteOptions = {},
 ): Uint8Array {
+  if (floatsAs !== 'F32' && floatsAs !== 'BF16')
+    throw new RangeError(
+      `writeSafetensors: floatsAs is ${shown(floatsAs)}; F32 and BF16 are written.`,
+    );
   // Text, entry by entry: an object would treat a tensor called __proto__ in its own way.
   const header: string[] = [];
   const addEntry = (name: string, entry: object) =>
     header.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
   if (Object.keys(metadata).length > 0) addEntry('__metadata__', metadata);
+  const stored: (Float32Array | Int32Array | Uint16Array)[] = [];
   let end = 0;
   for (const [name, { dtype, shape, data }] of tensors) {
     if (name === '__metadata__')
       throw new RangeError('writeSafetensors: a tensor cannot be called __metadata__.');
     if (numbersIn(shape) !== data.length)
       throw new RangeError(`writeSafetensors: ${name} [${shape}] has ${data.length} numbers.`);
-    addEntry(name, { dtype, shape, data_offsets: [end, end + data.byteLength] });
-    end += data.byteLength;
+    const isHalf = data instanceof Float32Array && floatsAs === 'BF16';
+    const numbers = isHalf ? toBF16(data) : data;
+    stored.push(numbers);
+    const data_offsets = [end, end + numbers.byteLength];
+    addEntry(name, { dtype: isHalf ? 'BF16' : dtype, shape, data_offsets });
+    end += numbers.byteLength;
   }
   const json = new TextEncoder().encode(`{${header.join(',')}}`);
   const headerBytes = Math.ceil(json.length / 8) * 8; // filled with spaces: the data is aligned
@@ -136,9 +201,9 @@ export function writeSafetensors(
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
   bytes.set(json, 8);
   let position = 8 + headerBytes;
-  for (const { data } of tensors.values()) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position);
-    position += data.byteLength;
+  for (const { buffer, byteOffset, byteLength } of stored) {
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), position);
+    position += byteLength;
   }
   return bytes;
 }
@@ -153,7 +218,7 @@ export function saveSafetensors(
   path: string,
   tensors: StateDict,
   metadata: Record<string, string> = {},
-  keepOldAs?: string,
+  { keepOldAs, ...options }: WriteOptions & { keepOldAs?: string } = {},
 ): void {
-  atomicWrite(path, writeSafetensors(tensors, metadata), keepOldAs);
+  atomicWrite(path, writeSafetensors(tensors, metadata, options), keepOldAs);
 }

@@ -34,6 +34,14 @@ function fileOf(header: unknown, dataBytes = 8, announced?: bigint): Uint8Array 
   bytes.set(json, 8);
   return bytes;
 }
+function errorOf(work: () => unknown): Error {
+  try {
+    work();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
 const entry = (dtype: unknown, shape: unknown, data_offsets: unknown) => ({
   dtype,
   shape,
@@ -94,7 +102,7 @@ describe('a truncated or hostile file is refused, and the tensor is named', () =
       fileOf({}, 8, 2n ** 63n),
       /header is said to be 9223372036854775808/,
     ],
-    ['a header that is not JSON', fileOf('{"a":', 0), /header is not JSON/],
+    ['a header that is not JSON', fileOf('{"a":', 0), /x: header: this is not JSON/],
     [
       'a header that is not UTF-8',
       (() => {
@@ -112,9 +120,31 @@ describe('a truncated or hostile file is refused, and the tensor is named', () =
     ],
     ['an entry that is not an object', fileOf({ a: 5 }), /a is described by 5/],
     [
-      'half precision',
-      fileOf({ a: entry('F16', [4], [0, 8]) }),
-      /a is "F16"; F32 and I32 are read/,
+      'double precision',
+      fileOf({ a: entry('F64', [1], [0, 8]) }),
+      /a is "F64"; F32, I32, F16, BF16 are read/,
+    ],
+    ['whole numbers of 64 bits', fileOf({ a: entry('I64', [1], [0, 8]) }), /a is "I64"; F32/],
+    ['no dtype', fileOf({ a: { shape: [2] } }), /a is undefined; F32/],
+    [
+      'half precision with the bytes of float32',
+      fileOf({ a: entry('BF16', [2], [0, 8]) }),
+      /a \[2\] in BF16 needs 4 bytes, its data_offsets give 8/,
+    ],
+    [
+      'a name that stands twice',
+      fileOf('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{}}'),
+      /header: a stands twice/,
+    ],
+    [
+      'a name that stands twice, once in disguise',
+      fileOf('{"a":{},"\\u0061":{}}'),
+      /a stands twice/,
+    ],
+    [
+      'a field that stands twice',
+      fileOf('{"a":{"dtype":"F32","dtype":"I32"}}'),
+      /dtype stands twice/,
     ],
     ['a negative size', fileOf({ a: entry('F32', [-2], [0, 8]) }), /a has shape \[-2\]/],
     ['a fraction', fileOf({ a: entry('F32', [0.5], [0, 8]) }), /a has shape \[0.5\]/],
@@ -132,7 +162,7 @@ describe('a truncated or hostile file is refused, and the tensor is named', () =
     [
       'a shape that needs other bytes',
       fileOf({ a: entry('F32', [3], [0, 8]) }),
-      /a \[3\] needs 12 bytes, its data_offsets give 8/,
+      /a \[3\] in F32 needs 12 bytes, its data_offsets give 8/,
     ],
     [
       'an overlap',
@@ -149,6 +179,34 @@ describe('a truncated or hostile file is refused, and the tensor is named', () =
   ])('%s', (_, bytes, message) => {
     expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(message);
     expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(RangeError);
+  });
+  it.each([
+    ['brackets', '['],
+    ['objects', '{"a":'],
+    ['lists in a shape', '{"a":{"shape":['],
+  ])('ten megabytes of nested %s: the fourth bracket ends it', (_, opening) => {
+    const bytes = fileOf(opening.repeat(1e7 / opening.length), 0);
+    expect(() => readSafetensors(bytes)).toThrow(/nested more than 3 deep at character \d{1,2}\./);
+  });
+  it('a long or malicious name is quoted in at most 200 characters, without control codes', () => {
+    const names = ['x'.repeat(1e6), '\u001b[2J\n'.repeat(1000)];
+    for (const name of names) {
+      const files = [
+        fileOf({ [name]: 5 }),
+        fileOf({ [name]: entry(name, [2], [0, 8]) }),
+        fileOf({ [name]: entry('F32', new Array(5000).fill(-1), [0, 8]) }),
+        fileOf({ [name]: entry('F32', [2], new Array(5000).fill(0)) }),
+        fileOf({ [name]: entry('F32', new Array(5000).fill(1), [0, 8]) }),
+        fileOf({ [name]: entry('F32', [1], [4, 8]) }),
+        fileOf(`{${JSON.stringify(name)}:1,${JSON.stringify(name)}:2}`),
+      ];
+      for (const bytes of files) {
+        const { message } = errorOf(() => readSafetensors(bytes));
+        expect(message.length).toBeLessThan(500); // a name, a value, and what we say about them
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: that is the point
+        expect(message).not.toMatch(/[\x00-\x1f]/);
+      }
+    }
   });
   it('changed or cut at random, a file is read or refused with a RangeError', () => {
     const good = writeSafetensors(
