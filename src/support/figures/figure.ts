@@ -28,7 +28,7 @@ export const tickLabels = (
 ): object => ({ tickvals: at, ticktext: labels.map((label) => visible(String(label))) });
 
 /** Blanks at the ends and line breaks, which would leave holes under the axis, as signs. */
-const visible = (label: string): string =>
+export const visible = (label: string): string =>
   label.replaceAll('\n', '⏎').replace(/^ +| +$/g, (blanks) => '␣'.repeat(blanks.length));
 
 /** 1536 → '1.50 KiB'. */

@@ -14,12 +14,11 @@
  * Source: jupyter-client, "Messaging in Jupyter", update_display_data.
  */
 import { randomUUID } from 'node:crypto';
-import type { Figure } from '../figures/figure';
-import { bundleOf, kernelWrite, type Write } from './show';
+import { bundleOf, kernelWrite, type Picture, type Write } from './show';
 
 export interface LiveFigure {
   /** @throws Error after `end()`. */
-  draw(figure: Figure): void;
+  draw(figure: Picture): void;
   /** Shows the last figure, if it was skipped; afterwards nothing more is drawn. */
   end(): void;
 }
@@ -33,11 +32,11 @@ export interface LiveOptions {
 export function showLive({ everyMs = 300, write }: LiveOptions = {}): LiveFigure {
   const transient = { display_id: randomUUID() };
   let drawnAt: number | undefined; // ms
-  let waiting: Figure | undefined;
+  let waiting: Picture | undefined;
   let ended = false;
 
   /** Draws the waiting figure. Returns false where there is no kernel. */
-  function put(figure: Figure): boolean {
+  function put(figure: Picture): boolean {
     const writer = write ?? kernelWrite(); // each cell has its own
     if (!writer) return false;
     const isUpdate = drawnAt !== undefined;

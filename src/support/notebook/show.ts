@@ -2,11 +2,12 @@
  * Puts a figure or a table into a notebook.
  *
  * A figure is one message with two forms: Plotly's description, which JupyterLab draws, and its
- * caption as text. The kernel's public display function sends one form at a time and only strings,
+ * caption as text; a drawing is SVG, if it has steps HTML, and its caption. The kernel's public display function sends one form at a time and only strings,
  * so we use the internal function below it. Outside a notebook the text goes to the console.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type { Drawing } from '../figures/drawing';
 import type { Figure } from '../figures/figure';
 
 /** MIME type → content. */
@@ -34,18 +35,27 @@ export function kernelWrite(): Write | undefined {
   return kernel.lastWriteDisplayData ?? undefined;
 }
 
-/** The two forms of a figure. */
-export function bundleOf({ data, layout, caption }: Figure): Bundle {
+/** What can be shown: a chart or a diagram. */
+export type Picture = Figure | Drawing;
+
+/** The forms of a picture, of which each reader of notebooks takes the one that it knows best. */
+export function bundleOf(picture: Picture): Bundle {
+  const words = { 'text/plain': picture.caption };
+  if ('svg' in picture) {
+    const steps = picture.html ? { 'text/html': picture.html } : {};
+    return { ...steps, 'image/svg+xml': picture.svg, ...words };
+  }
+  const { data, layout } = picture;
   const plotly = {
     data,
     layout: { width: 760, height: 420, ...layout },
     config: { responsive: true },
   };
-  return { 'application/vnd.plotly.v1+json': plotly, 'text/plain': caption };
+  return { 'application/vnd.plotly.v1+json': plotly, ...words };
 }
 
-/** Draws a figure. */
-export const show = (figure: Figure): void => display(bundleOf(figure));
+/** Draws a picture. */
+export const show = (picture: Picture): void => display(bundleOf(picture));
 
 /** Four digits are enough to compare, and are the same on every engine. */
 export function rounded(x: number): string {
