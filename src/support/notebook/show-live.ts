@@ -14,6 +14,7 @@
  * Source: jupyter-client, "Messaging in Jupyter", update_display_data.
  */
 import { randomUUID } from 'node:crypto';
+import type { Figure } from '../figures/figure';
 import { bundleOf, kernelWrite, type Picture, type Write } from './show';
 
 export interface LiveFigure {
@@ -40,7 +41,9 @@ export function showLive({ everyMs = 300, write }: LiveOptions = {}): LiveFigure
     const writer = write ?? kernelWrite(); // each cell has its own
     if (!writer) return false;
     const isUpdate = drawnAt !== undefined;
-    if (isUpdate) writer({ data: blank(figure), metadata: {}, transient }, true);
+    if (isUpdate && 'layout' in figure) {
+      writer({ data: blank(figure), metadata: {}, transient }, true);
+    }
     writer({ data: bundleOf(figure), metadata: {}, transient }, isUpdate);
     drawnAt = performance.now();
     waiting = undefined;

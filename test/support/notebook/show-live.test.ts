@@ -56,6 +56,14 @@ describe('a live figure', () => {
       { id, html: '<div style="height: 420px"></div>', before: 2 },
     ]);
   });
+  it('a drawing is replaced as it is, without an empty space', () => {
+    const { write, heard, blanks } = listener();
+    const live = showLive({ everyMs: 0, write });
+    live.draw({ svg: '<svg/>', caption: 'a' });
+    live.draw({ svg: '<svg/>', caption: 'b' });
+    expect(heard.map(({ caption }) => caption)).toEqual(['a', 'b']);
+    expect(blanks).toEqual([]);
+  });
   it('skips what comes too soon, but never the last', () => {
     const { write, heard } = listener();
     const live = showLive({ everyMs: 1e9, write });
