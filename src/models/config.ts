@@ -99,6 +99,11 @@ const counts = {
   transformer: ['vocabSize', 'dim', 'ffnDim', 'heads', 'kvHeads', 'layers', 'headDim'],
   yoco: ['vocabSize', 'dim', 'ffnDim', 'heads', 'kvHeads', 'selfHeads', 'chunkSize'],
 } as const;
+/** Beside the counts, which are checked one by one. */
+const required = {
+  transformer: Object.keys(commonDefaults),
+  yoco: Object.keys({ ...commonDefaults, ...yocoDefaults }),
+};
 const positive = ['normEps', 'ropeTheta', 'gateTemperature'];
 const other = ['windowSize', 'selfLayers', 'crossLayers'];
 
@@ -115,6 +120,8 @@ export function checkConfig<C extends ModelConfig>(config: C): C {
       refuse(`${field} is ${shown(fields[field])}; allowed: ${values.join(', ')}.`);
   }
   const { kind, windowSize } = config;
+  for (const field of required[kind])
+    if (fields[field] === undefined) refuse(`${field} is missing; a ${kind}'s config needs it.`);
   const known = [...counts[kind], ...positive, ...other, ...Object.keys(allowed)];
   for (const field in fields) {
     if (!known.includes(field))

@@ -76,7 +76,7 @@ function readRun(path: string): LoadedRun {
   for (const [weight, { data }] of parts.m)
     moments[weight] = { m: data as Float32Array, v: parts.v.get(weight)?.data as Float32Array };
   const optimizer = { steps: card.curve.losses.length, moments };
-  const loaded = { ...buildModel(card, parts.weight, path), optimizer };
+  const loaded = { ...buildModel(card, parts.weight, { config: path, weights: path }), optimizer };
   return parts.best.size > 0 ? { ...loaded, best: parts.best } : loaded;
 }
 
