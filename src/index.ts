@@ -91,7 +91,13 @@ export {
 } from './evaluation/architectures';
 export { answerAccuracy, RecallTask, recallVocabSize } from './evaluation/recall';
 export { recallSettings, type RecallRun } from './evaluation/recall-study';
-export { keyValueWarmup, NeedleTask, NeedleVocabulary } from './evaluation/needle';
+export {
+  ambiguousShare,
+  keyValueWarmup,
+  NeedleTask,
+  NeedleVocabulary,
+  officialCityCounts,
+} from './evaluation/needle';
 export {
   needleLessons,
   needleMap,

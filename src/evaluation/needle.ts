@@ -8,14 +8,16 @@
  * Depth is where the needle lies (0: first, 1: last), length is the length of the text. A model
  * that keeps every token can find the needle anywhere, one with a window only near the end, one
  * with a state of fixed size as long as the state keeps it. With several needles, the city says
- * which number is asked.
+ * which number is asked: all of them, one question each, or one, and then the other needles only
+ * distract.
  *
  * A model of a hundred thousand weights does not learn to spell, so a word is a token: the most
  * common words of the book, the cities and the numbers. The haystack is the book without its other
  * words.
  *
- * Source: the task of YOCO, arXiv 2405.05254, section "Long-context evaluation"; cities and magic
- * numbers as in Liu et al., "World model on million-length video and language", arXiv 2402.08268.
+ * Source: the task of YOCO, arXiv 2405.05254, section "Long-context evaluation", whose code
+ * (multi_needle.py) asks for one city; cities and magic numbers as in Liu et al., "World model on
+ * million-length video and language", arXiv 2402.08268.
  */
 import { seededStream } from '../tensor/random';
 import { checkCount } from '../tensor/shapes';
@@ -76,6 +78,8 @@ export interface NeedleOptions {
   needles: number | readonly number[];
   /** Of the first needle, 0 to 1; default: a random place. The other needles lie anywhere. */
   depth?: number;
+  /** For which cities the text asks at its end; default: all. The one is the first needle's. */
+  asked?: 'all' | 'one';
   batch: number;
   seed: number;
 }
@@ -95,7 +99,7 @@ export class NeedleTask implements DataLoader {
       checkCount('NeedleTask', 'needles', count, 'needles');
       if (count > cities.length)
         throw new RangeError(`NeedleTask: needles is ${count}; give ${cities.length} or fewer.`);
-      const shortest = count * (NEEDLE_LENGTH + QUESTION_LENGTH);
+      const shortest = this.tokensWithoutFiller(count);
       for (const tokens of [length].flat()) {
         if (!Number.isInteger(tokens) || tokens < shortest)
           throw new RangeError(
@@ -103,6 +107,11 @@ export class NeedleTask implements DataLoader {
           );
       }
     }
+  }
+
+  private tokensWithoutFiller(needles: number): number {
+    const questions = this.options.asked === 'one' ? 1 : needles;
+    return needles * NEEDLE_LENGTH + questions * QUESTION_LENGTH;
   }
 
   at(number: number): Batch {
@@ -116,7 +125,7 @@ export class NeedleTask implements DataLoader {
   }
 
   private row(length: number, count: number, index: number): QuestionRow {
-    const { depth, seed } = this.options;
+    const { depth, seed, asked } = this.options;
     const { vocabulary } = this;
     const random = seededStream(seed, index);
     const chosenCities = random.shuffle(range(cities.length)).slice(0, count);
@@ -126,7 +135,7 @@ export class NeedleTask implements DataLoader {
     });
 
     // The last answer is predicted and not read, so one more token of filler fits.
-    const filler = length - count * (NEEDLE_LENGTH + QUESTION_LENGTH) + 1;
+    const filler = length - this.tokensWithoutFiller(count) + 1;
     const start = random.integer(vocabulary.haystack.length - filler);
     const text = Array.from(vocabulary.haystack.subarray(start, start + filler));
 
@@ -137,8 +146,41 @@ export class NeedleTask implements DataLoader {
     needles.sort((a, b) => b.place - a.place); // from the end, so that earlier places stay valid
     const [fullStop] = vocabulary.encode(['.']);
     for (const { fact, place } of needles) text.splice(place, 0, ...fact, fullStop);
-    return { text, questions: random.shuffle(range(count)).map((i) => facts[i]) };
+    const order = asked === 'one' ? [0] : random.shuffle(range(count));
+    return { text, questions: order.map((i) => facts[i]) };
   }
+}
+
+/**
+ * How often the official list of cities names a city: 42 of them once, 24 twice, 2 three times, one
+ * four times, 100 places in all. Counted in multi_needle.py of the official code.
+ */
+export const officialCityCounts: readonly number[] = [
+  ...range(42).map(() => 1),
+  ...range(24).map(() => 2),
+  ...range(2).map(() => 3),
+  4,
+];
+
+/**
+ * The share of questions that nobody can answer for certain, because the city that is asked names
+ * two needles. The needles' places in the list are drawn without repetition, and every needle is
+ * asked equally often. `counts`: how often each city stands in the list.
+ * @throws RangeError for more needles than places.
+ */
+export function ambiguousShare(counts: readonly number[], needles: number): number {
+  const places = counts.reduce((sum, count) => sum + count, 0);
+  checkCount('ambiguousShare', 'needles', needles, 'needles');
+  if (needles > places)
+    throw new RangeError(`ambiguousShare: needles is ${needles}; the list has ${places} places.`);
+  let share = 0;
+  for (const count of counts) {
+    // No other needle is on one of this city's other places.
+    let unique = 1;
+    for (let i = 1; i < needles; i++) unique *= (places - count - i + 1) / (places - i);
+    share += (count / places) * (1 - Math.max(0, unique));
+  }
+  return share;
 }
 
 /**

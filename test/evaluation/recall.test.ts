@@ -3,17 +3,19 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  ambiguousShare,
   keyValueWarmup,
   NEEDLE_LENGTH,
   NeedleTask,
   NeedleVocabulary,
+  officialCityCounts,
 } from '../../src/evaluation/needle';
 import { answerAccuracy, RecallTask, recallVocabSize } from '../../src/evaluation/recall';
 import type { Tokens } from '../../src/models/language-model';
 import { inStages } from '../../src/training/batches';
 import { readCorpus } from '../../src/training/corpus';
 import { IGNORE_INDEX } from '../../src/training/loss';
-import { useTestEngine } from '../helpers';
+import { SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 
@@ -132,6 +134,51 @@ describe('a needle in a haystack', () => {
       expect(cities).toHaveLength(16);
       expect(countTargets(targets[b])).toBe(8);
     }
+  });
+
+  it('with several needles and one question, the others only distract', async () => {
+    const depth = 0.5;
+    const options = { ...common, length: 160, needles: 8, asked: 'one', depth } as const;
+    const task = new NeedleTask(vocabulary, options);
+    expect(await answerAccuracy(answering(vocabulary.size, lookUp), task)).toBe(1);
+    const { inputs, targets } = task.at(0);
+    for (const [b, row] of inputs.entries()) {
+      const text = words(row);
+      expect(row).toHaveLength(160);
+      const cities = text.filter((word) => word.endsWith(':'));
+      expect(cities).toHaveLength(9);
+      expect(cities.indexOf(cities[8])).toBeLessThan(8); // the last is told before
+      expect(countTargets(targets[b])).toBe(1);
+      expect(targets[b].at(-1)).not.toBe(IGNORE_INDEX);
+      // The needle that is asked is the one with the depth: half of the filler lies before it.
+      const at = text.indexOf(cities[8]);
+      const needlesBefore = cities.indexOf(cities[8]);
+      const filler = 160 - 8 * NEEDLE_LENGTH - (NEEDLE_LENGTH - 1) + 1;
+      expect(at - 4 - needlesBefore * NEEDLE_LENGTH).toBe(Math.round(depth * filler));
+    }
+    const short = { ...common, length: 61, needles: 8 };
+    expect(() => new NeedleTask(vocabulary, { ...short, asked: 'one' })).toThrow(/give 62 or more/);
+    expect(() => new NeedleTask(vocabulary, short)).toThrow(/give 104 or more/);
+  });
+
+  it('a city that is listed twice makes as many questions ambiguous as drawing says', () => {
+    expect(officialCityCounts).toHaveLength(69); // names, of 100 places
+    expect(officialCityCounts.reduce((sum, count) => sum + count)).toBe(100);
+    const places = officialCityCounts.flatMap((count, city) => new Array(count).fill(city));
+    const random = new SeededRandom(7);
+    for (const needles of [1, 2, 4, 8]) {
+      let ambiguous = 0;
+      for (let draw = 0; draw < 4000; draw++) {
+        const [asked, ...others] = random.shuffle(places).slice(0, needles);
+        if (others.includes(asked)) ambiguous++;
+      }
+      const share = ambiguousShare(officialCityCounts, needles);
+      expect(Math.abs(ambiguous / 4000 - share)).toBeLessThan(0.012);
+    }
+    expect(ambiguousShare([1, 1, 1], 3)).toBe(0);
+    expect(ambiguousShare([2], 2)).toBe(1);
+    expect(ambiguousShare([2, 1], 2)).toBeCloseTo(1 / 3, 12);
+    expect(() => ambiguousShare([2, 1], 4)).toThrow(/needles is 4; the list has 3 places/);
   });
 
   it('a model that reads only the last 30 tokens misses the early needles', async () => {

@@ -106,6 +106,13 @@ export const lesson11 = [
         },
         hint: 'Right for small logits. exp(1000) is Infinity: subtract the largest logit first.',
       },
+      'logarithm of the mean': {
+        wrong: (logits, tokens) =>
+          -Math.log(mean(tokenLosses(logits, tokens).map((x) => Math.exp(-x)))),
+        hint:
+          'You take the mean of the probabilities first. The loss is the mean of the ' +
+          'logarithms.',
+      },
       'sign lost': {
         wrong: (logits, tokens) => -mean(tokenLosses(logits, tokens)),
         hint: 'The logarithm of a probability is negative; a loss is not.',
@@ -125,6 +132,7 @@ export const lesson11 = [
       'half-way up': [1, 4, 20, 1, 0.1],
       'the last of the warm-up': [3, 4, 20, 1, 0.1],
       'right after it': [4, 4, 20, 1, 0.1],
+      'a third of the way down': [9, 4, 20, 1, 0.1],
       'half-way down': [12, 4, 20, 1, 0.1],
       'the last step': [19, 4, 20, 1, 0.1],
       'long after': [50, 4, 20, 1, 0.1],
@@ -159,6 +167,23 @@ export const lesson11 = [
             peak + ((floor - peak) * (step - warmUpSteps)) / (steps - 1 - warmUpSteps),
         ),
         hint: 'Right to the last step. After it your line goes on, and the rate becomes negative.',
+      },
+      'a cosine': {
+        wrong: schedule(linearWarmUp, (step, warmUpSteps, steps, peak, floor) => {
+          const done = Math.min(1, (step - warmUpSteps) / (steps - 1 - warmUpSteps));
+          return floor + ((peak - floor) * (1 + Math.cos(Math.PI * done))) / 2;
+        }),
+        hint:
+          'The ends are right, and half-way down as well. In between a straight line is asked ' +
+          'for.',
+      },
+      'down by a share of the peak': {
+        wrong: schedule(linearWarmUp, (step, warmUpSteps, steps, peak, floor) =>
+          Math.max(floor, peak * (1 - (step - warmUpSteps) / (steps - 1 - warmUpSteps))),
+        ),
+        hint:
+          'Your line leads to 0 and stops at the floor on the way. Lead it to the floor ' +
+          'itself.',
       },
       'the floor comes too late': {
         wrong: schedule(linearWarmUp, (step, warmUpSteps, steps, peak, floor) =>
@@ -199,6 +224,42 @@ export const lesson11 = [
         hint:
           'The step is right, but you return m̂ and v̂. The averages that are kept stay ' +
           'uncorrected, or the next step corrects them twice.',
+      },
+      'corrected for a later step': {
+        wrong: (w, gradient, t, lr, weightDecay) => {
+          const { m, v } = adamW(w, gradient, t, lr, weightDecay);
+          return { p: adamW(w, gradient, t + 1, lr, weightDecay).p, m, v };
+        },
+        hint:
+          'm and v are right, m̂ and v̂ are corrected for the wrong step: t counts from 1 ' +
+          'already.',
+      },
+      'decay without the rate': {
+        wrong: (w, gradient, t, lr, weightDecay) => ({
+          ...adamW(w, gradient, t, lr, 0),
+          p: adamW(w, gradient, t, lr, 0).p - weightDecay * w.p,
+        }),
+        hint:
+          'Right without decay. The learning rate stands before the bracket: it scales both ' +
+          'terms.',
+      },
+      'decay of the moved weight': {
+        wrong: (w, gradient, t, lr, weightDecay) => {
+          const moved = adamW(w, gradient, t, lr, 0);
+          return { ...moved, p: moved.p * (1 - lr * weightDecay) };
+        },
+        hint:
+          'Nearly right: you shrink the weight after it has moved. Take p as it was for both ' +
+          'terms.',
+      },
+      'averages exchanged': {
+        wrong: ({ p, m, v }, g, t, lr, weightDecay) => {
+          const m1 = BETA2 * m + (1 - BETA2) * g;
+          const v1 = BETA1 * v + (1 - BETA1) * g * g;
+          const step = m1 / (1 - BETA2 ** t) / (Math.sqrt(v1 / (1 - BETA1 ** t)) + 1e-8);
+          return { p: p - lr * (step + weightDecay * p), m: m1, v: v1 };
+        },
+        hint: 'The two averages have each other’s rate: 0.9 belongs to m, 0.95 to v.',
       },
       'root forgotten': {
         wrong: adamWBy({ root: false }),

@@ -42,6 +42,7 @@ export const lesson12 = [
       'in the middle': [words('a b c d'), words('X Y'), 0.5],
       'a tenth': [words('a b c d e f g h i j'), ['X'], 0.1],
       'between two words': [words('a b c'), ['X'], 0.6],
+      'a little past a word': [words('a b c'), ['X'], 0.4],
     },
     properties: {
       'no word is lost': (f) => f(['a', 'b', 'c'], ['X', 'Y'], 0.4).length === 5,
@@ -68,6 +69,15 @@ export const lesson12 = [
       'rounded down': {
         wrong: (hay, needle, depth) => insert(hay, needle, Math.floor(depth * hay.length)),
         hint: 'Right where depth times length is whole. Otherwise take the nearest place.',
+      },
+      'rounded up': {
+        wrong: (hay, needle, depth) => insert(hay, needle, Math.ceil(depth * hay.length)),
+        hint: 'Right where depth times length is whole. Otherwise you always take the place after.',
+      },
+      'a place for each word of the needle': {
+        wrong: (hay, needle, depth) =>
+          insert(hay, needle, Math.round(depth * (hay.length + needle.length))),
+        hint: 'You count the words of the needle too. Depth is a place in the hay alone.',
       },
       backwards: {
         wrong: (hay, needle, depth) => hide(hay, [...needle].reverse(), depth),
@@ -130,14 +140,28 @@ export const lesson12 = [
     signature: 'recallable(tokens: number[]): number[]',
     reference: (tokens: number[]) => recallable(tokens),
     cases: {
-      'no token twice': [[1, 2, 3]],
       'a pair again': [[1, 2, 3, 1, 2]],
+      'no token twice': [[1, 2, 3]],
       'the token, but after another': [[1, 2, 3, 2]],
       'the key, with another value': [[1, 2, 1, 3]],
       'four times the same': [[5, 5, 5, 5]],
       several: [[1, 2, 3, 1, 2, 3, 3, 1, 2]],
     },
     mistakes: {
+      'nothing listed': {
+        wrong: () => [],
+        hint:
+          'Your list stays empty. Does anything get into it, and at which position is it ' +
+          'right?',
+      },
+      'from the first position': {
+        wrong: (tokens) => [0, ...recallable(tokens)],
+        hint: 'You list position 0. No token stands before it, so it ends no pair.',
+      },
+      'tokens listed': {
+        wrong: (tokens) => recallable(tokens).map((n) => tokens[n]),
+        hint: 'You list the tokens themselves. Their positions are asked for.',
+      },
       'tokens instead of pairs': {
         wrong: (tokens) => recallable(tokens, (_, value, n) => tokens.slice(0, n).includes(value)),
         hint: 'You list tokens seen before. What counts is the *pair* with the token before.',

@@ -57,6 +57,12 @@ export const lesson13 = [
         wrong: (start, windowSize) => [halo(start, windowSize)[0], start + 1],
         hint: 'The end is not included: the device has its own first token already.',
       },
+      'the last one left out': {
+        wrong: (start, windowSize) => [halo(start, windowSize)[0], Math.max(0, start - 1)],
+        hint:
+          'The end of [from, to) is not included: with start − 1 the nearest neighbour is ' +
+          'missing.',
+      },
       'start and length': {
         wrong: (start, windowSize) => {
           const [from, to] = halo(start, windowSize);
@@ -86,6 +92,12 @@ export const lesson13 = [
       'the usual frequencies': {
         wrong: (pairs, base) => speeds(pairs, base, pairs),
         hint: 'These are the usual ones, which stop before 1/base. YOCO includes both ends.',
+      },
+      'two features a step': {
+        wrong: (pairs, base) => Array.from({ length: pairs }, (_, i) => base ** -((2 * i) / pairs)),
+        hint:
+          'A formula with 2i counts features. Here i counts pairs, and t ends at 1, not near ' +
+          '2.',
       },
       'upside down': {
         wrong: (pairs, base) => speeds(pairs, 1 / base),

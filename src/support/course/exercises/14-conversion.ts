@@ -8,6 +8,7 @@ const everyPart = ['q', 'k', 'v', 'o', 'ffn'];
 const ownParts = (layer: number, layers: number): string[] =>
   layer < layers / 2 ? everyPart : ['q', 'o', 'ffn'];
 
+const lengthOf = (head: number[]): number => Math.hypot(...head);
 const meanHead = (heads: number[][]): number[] => transposed(heads).map(mean);
 
 const divergence = (p: number[], q: number[]): number =>
@@ -76,11 +77,24 @@ export const lesson14 = [
       'sum instead of mean': {
         wrong: (heads, groups) =>
           inParts(heads, groups).map((group) => transposed(group).map(total)),
-        hint: 'You sum the heads: with more members, keys grow and weights become less even.',
+        hint:
+          'You sum the heads, so that scores grow with the number of members. What is between ' +
+          'them?',
       },
       'the first of each group': {
         wrong: (heads, groups) => inParts(heads, groups).map(([first]) => first),
         hint: 'You keep the first head of each group. The others should count as much.',
+      },
+      'rescaled to the length of one': {
+        wrong: (heads, groups) =>
+          inParts(heads, groups).map((group) => {
+            const merged = meanHead(group);
+            const factor = mean(group.map(lengthOf)) / lengthOf(merged);
+            return merged.map((x) => x * factor);
+          }),
+        hint:
+          'You have made the mean as long again as its members are. That is worth trying, and is ' +
+          'not what is asked for: give the mean as it is.',
       },
       'heads per group': {
         wrong: (heads, groups) => inParts(heads, heads.length / groups).map(meanHead),
@@ -134,6 +148,17 @@ export const lesson14 = [
           return -total(softmax(teacher, temperature).map((p, i) => p * Math.log(q[i])));
         },
         hint: 'Cross-entropy is not 0 when they agree. Which probability is missing in the log?',
+      },
+      'times T²': {
+        wrong: (teacher, student, temperature) =>
+          temperature ** 2 * distillation(teacher, student, temperature),
+        hint:
+          'Right at temperature 1. The T² of the lesson belongs to the mixture with the text’s loss; ' +
+          'here only the divergence is asked for.',
+      },
+      'in bits': {
+        wrong: (...args) => distillation(...args) / Math.LN2,
+        hint: 'Every number is 1/ln 2 times too large: you measure in bits, the course in nats.',
       },
       'squared logits': {
         wrong: (teacher, student) => total(teacher.map((x, i) => (x - student[i]) ** 2)),
