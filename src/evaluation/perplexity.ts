@@ -15,6 +15,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { tokenLosses } from '../layers/token-loss';
 import type { LanguageModel } from '../models/language-model';
+import { Interruption } from '../tensor/interruption';
 import { checkCount } from '../tensor/shapes';
 
 export type ForwardModel = Pick<LanguageModel, 'forward'>;
@@ -46,6 +47,7 @@ export async function textLosses(
   if (text.length < 2)
     throw new RangeError(`textLosses: the text has ${text.length} tokens; give 2 or more.`);
   const result = new Float32Array(text.length - 1);
+  const interruption = new Interruption();
   let start = 0;
   while (start < result.length) {
     const N = Math.min(context, result.length - start); // tokens per window
@@ -57,6 +59,7 @@ export async function textLosses(
     });
     result.set(await losses.data().finally(() => losses.dispose()), start);
     start = end;
+    await interruption.check(() => `textLosses: stopped after ${end} of ${text.length} tokens.`);
   }
   return result;
 }

@@ -15,6 +15,7 @@
  * Source: multi-query associative recall, Arora et al., "Zoology", arXiv 2312.04927, section 4.
  */
 import * as tf from '@tensorflow/tfjs';
+import { Interruption } from '../tensor/interruption';
 import { seededStream } from '../tensor/random';
 import { checkCount } from '../tensor/shapes';
 import type { Batch, DataLoader } from '../training/batches';
@@ -105,7 +106,9 @@ export async function answerAccuracy(model: ForwardModel, loader: DataLoader, ba
   checkCount('answerAccuracy', 'batches', batches, 'batches');
   let right = 0;
   let asked = 0;
+  const interruption = new Interruption();
   for (let i = 0; i < batches; i++) {
+    await interruption.check(() => `answerAccuracy: stopped after ${i} of ${batches} batches.`);
     const { inputs, targets } = loader.at(i);
     const mostLikely = tf.tidy(() => model.forward(inputs).argMax(2)); // [B, N]
     const answers = await mostLikely.data().finally(() => mostLikely.dispose());

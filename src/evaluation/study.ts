@@ -7,7 +7,6 @@
  * resumed. A file that was made with other settings is refused, so that its runs can be compared.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import * as tf from '@tensorflow/tfjs';
 import { mean } from 'simple-statistics';
 import type { DataLoader } from '../training/batches';
 import { readCorpus, splitText } from '../training/corpus';
@@ -141,7 +140,6 @@ export async function trainAndMeasure<Result extends object>(
       const report = await trainer.takeStep();
       onStep?.(report);
       await afterStep?.(report.step);
-      await tf.nextFrame(); // lets signals and timers run, so that Ctrl-C works
     }
     const measured = await measure();
     const all = trainer.curve.losses;

@@ -12,6 +12,7 @@ import { leftPad } from '../layers/padding';
 import type { LanguageModel } from '../models/language-model';
 import type { ModelCache } from '../models/model-cache';
 import { tokenTensor } from '../models/prompt';
+import { Interruption } from '../tensor/interruption';
 import { seededStream } from '../tensor/random';
 import { checkCount, shown } from '../tensor/shapes';
 import { checkSampling, type SamplingOptions, sample } from './sampling';
@@ -45,7 +46,7 @@ export interface GeneratedStep {
  * Yields each token as it comes. If the loop is left early, the run ends and its memory is freed.
  * Prompts may differ in length: each row gets the result that it would get alone.
  * @throws TypeError, RangeError or Error for prompts, options or a cache that are not allowed,
- * before anything is computed.
+ * before anything is computed; Interrupted if the reader stops it (■).
  */
 export async function* generateStream(
   model: LanguageModel,
@@ -60,6 +61,7 @@ export async function* generateStream(
   options.cache?.checkBelongsTo(model, 'generate', prompts.length);
   const randoms = prompts.map((_, row) => seededStream(seed, row));
   const running = prompts.map(() => true);
+  const interruption = new Interruption();
 
   const cache = options.cache?.borrow('generate') ?? model.newCache(prompts.length);
   try {
@@ -74,6 +76,9 @@ export async function* generateStream(
         if (stopTokens.includes(token)) running[r] = false;
       }
       if (index + 1 === maxNewTokens || !running.includes(true)) return;
+      await interruption.check(
+        () => `generate: stopped after ${index + 1} of ${maxNewTokens} tokens.`,
+      );
       // Rows that have ended go through the model with the others; their tokens are not used.
       logits = await readRows(model.step(drawn, cache));
     }

@@ -15,6 +15,7 @@
 import * as tf from '@tensorflow/tfjs';
 import type { LanguageModel } from '../models/language-model';
 import { freeOnError } from '../tensor/all-or-nothing';
+import { Interruption } from '../tensor/interruption';
 import { checkCount } from '../tensor/shapes';
 import { AdamW, type AdamWState } from './adamw';
 import { type Batch, type DataLoader, TextDataLoader } from './batches';
@@ -88,6 +89,9 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
   readonly optimizer: AdamW;
   readonly curve: Curve = { losses: [], validation: [] };
   private readonly loader: DataLoader;
+  /** The step and the run that go on, if any: two at once would mix their updates. */
+  private isStepping = false;
+  private running?: { interruption: Interruption; ended: Promise<boolean> };
 
   /**
    * The model stays the caller's. `source` is a text as tokens, or anything that gives batches.
@@ -119,8 +123,32 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
     return this.curve.losses.length;
   }
 
-  /** One update. @throws Error if the loss is not finite; the weights are then as before. */
-  async takeStep(): Promise<StepReport> {
+  /**
+   * One update. @throws Error if the loss is not finite or another step goes on, Interrupted if the
+   * reader stops it (■) before it begins; the weights are then as before.
+   */
+  takeStep(): Promise<StepReport> {
+    return this.takeOneStep(new Interruption());
+  }
+
+  private async takeOneStep(interruption: Interruption): Promise<StepReport> {
+    if (this.isStepping)
+      throw new Error(
+        `Trainer: step ${this.step + 1} is being computed; await it before the next one.`,
+      );
+    this.isStepping = true;
+    try {
+      // ■ can cut a cell anywhere before its first pause; a step must not be cut.
+      await interruption.check(
+        () => `Trainer: stopped after ${this.step} steps; run() or takeStep() goes on from there.`,
+      );
+      return await this.computeStep();
+    } finally {
+      this.isStepping = false;
+    }
+  }
+
+  private async computeStep(): Promise<StepReport> {
     const rate = learningRate(this.step, this.options.schedule);
     const gradients: Gradients = {};
     try {
@@ -193,24 +221,50 @@ export class Trainer<M extends TrainableModel = LanguageModel> {
     }
   }
 
-  /** Steps until the run is done (returns true) or `signal` asks to stop (returns false). */
+  /**
+   * Steps until the run is done (returns true) or `signal` asks to stop (returns false).
+   * @throws Interrupted after the current step if the reader stops it (■): another `run` goes on
+   * from there. @throws Error if this trainer runs already.
+   */
   async run(options: RunOptions = {}): Promise<boolean> {
-    const { validate, validateEvery = 100, patience, onStep, onValidation, signal } = options;
+    const { validateEvery = 100, patience, validate } = options;
     checkCount('Trainer.run', 'validateEvery', validateEvery, 'steps');
     if (patience !== undefined) checkCount('Trainer.run', 'patience', patience, 'measurements');
     if (patience !== undefined && !validate)
       throw new RangeError(`Trainer.run: patience is ${patience}; give validate, too.`);
+    while (this.running) {
+      const { interruption, ended } = this.running;
+      if (!interruption.isRequested)
+        throw new Error(
+          `Trainer.run: this trainer runs already, at step ${this.step}; await that run, or stop ` +
+            'it with ■ or its signal.',
+        );
+      await ended.catch(() => undefined); // it finishes its step
+    }
+    const interruption = new Interruption();
+    const ended = this.runSteps(options, validateEvery, interruption);
+    this.running = { interruption, ended };
+    try {
+      return await ended;
+    } finally {
+      this.running = undefined;
+    }
+  }
+
+  private async runSteps(
+    { validate, patience, onStep, onValidation, signal }: RunOptions,
+    validateEvery: number,
+    interruption: Interruption,
+  ): Promise<boolean> {
     const { steps } = this.options.schedule;
     while (!this.isDone(patience) && !signal?.aborted) {
-      const report = await this.takeStep();
+      const report = await this.takeOneStep(interruption);
       onStep?.(report);
       if (validate && (this.step % validateEvery === 0 || this.step === steps)) {
         const measurement = { step: this.step, loss: await validate() };
         this.curve.validation.push(measurement);
         onValidation?.(measurement);
       }
-      // wasm computes without a pause: give signals and timers their turn, or Ctrl-C is not heard.
-      await tf.nextFrame();
     }
     return this.isDone(patience);
   }

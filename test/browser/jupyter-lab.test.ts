@@ -43,6 +43,18 @@ while (!existsSync(${JSON.stringify(enough)})) {
 }
 live.draw(points(40));
 live.end();`,
+  training: `
+import { useEngine } from './src/support/backends/use-engine';
+import { createModel } from './src/models/presets';
+import { configOf, recipe, trainerOptionsOf } from './src/training/recipe';
+import { Trainer } from './src/training/trainer';
+await useEngine('wasm');
+const small = { ...recipe('small'), dim: 16, ffnDim: 16, layers: 2, context: 16, steps: 1e6 };
+const model = createModel(configOf(small, 16), { seed: 1 });
+const text = Int32Array.from({ length: 200 }, (_, i) => (i * i) % 16);
+const trainer = new Trainer(model, text, trainerOptionsOf(small));`,
+  run: 'await trainer.run({ onStep: ({ step }) => console.log(step) });',
+  step: 'console.log(trainer.step);',
   error: `
 function inner(): void {
   throw new RangeError('no such window');
@@ -90,6 +102,27 @@ describe.skipIf(skipped)('JupyterLab in a browser', { timeout: 300_000 }, () => 
     await expect
       .poll(() => cell.locator('.hoverlayer .hovertext').allTextContents(), { timeout: 30_000 })
       .toEqual(['(39, 1521)']);
+  });
+  it('■ ends training after a step, and nothing goes on behind the reader’s back', async () => {
+    await notebook.run(indexOf('training'));
+    for (let time = 0; time < 2; time++) {
+      await notebook.start(indexOf('run'));
+      const output = notebook.cell(indexOf('run')).locator('.jp-OutputArea-output');
+      await output.filter({ hasText: /\d/ }).waitFor();
+      await notebook.interrupt();
+      await notebook.idle();
+      expect(await output.last().innerText()).toMatch(
+        /Interrupted: Trainer: stopped after \d+ steps/,
+      );
+      await notebook.page.waitForTimeout(500);
+      const steps: string[] = [];
+      for (let look = 0; look < 2; look++) {
+        await notebook.run(indexOf('step'));
+        steps.push(await notebook.cell(indexOf('step')).locator('.jp-OutputArea').innerText());
+      }
+      expect(steps[0]).toMatch(/\d/);
+      expect(steps[1]).toBe(steps[0]);
+    }
   });
   it('an error ends with its message', async () => {
     await notebook.run(indexOf('error'));

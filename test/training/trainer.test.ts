@@ -96,3 +96,80 @@ describe('training', () => {
     });
   });
 });
+
+/** Stands in for the notebook's kernel: `interrupt` is ■. */
+function withHost(): { interrupt(): void; end(): void } {
+  const host = globalThis as { [key: symbol]: AbortSignal | undefined };
+  const key = Symbol.for('cache-once.interrupt');
+  let controller = new AbortController();
+  host[key] = controller.signal;
+  return {
+    interrupt() {
+      controller.abort();
+      controller = new AbortController();
+      host[key] = controller.signal;
+    },
+    end() {
+      host[key] = undefined;
+    },
+  };
+}
+
+describe('a run that the reader stops', () => {
+  it('ends after its step; more runs give the losses of one that was never stopped', async () => {
+    const whole = build({ steps: 12 });
+    await whole.trainer.run();
+    const broken = build({ steps: 12 });
+    const host = withHost();
+    try {
+      for (const last of [3, 7]) {
+        const onStep = ({ step }: { step: number }) => {
+          if (step === last) host.interrupt();
+        };
+        await expect(broken.trainer.run({ onStep })).rejects.toThrow(
+          new RegExp(`stopped after ${last} steps; run\\(\\) or takeStep\\(\\) goes on from there`),
+        );
+        expect(broken.trainer.step).toBe(last);
+      }
+      expect(await broken.trainer.run()).toBe(true);
+    } finally {
+      host.end();
+    }
+    expect(broken.trainer.curve).toEqual(whole.trainer.curve);
+    for (const { model, trainer } of [whole, broken]) {
+      trainer.dispose();
+      model.dispose();
+    }
+  });
+  it('a second run waits for the step of one that was stopped; no step is lost or made twice', async () => {
+    const { model, trainer } = build({ steps: 6 });
+    const host = withHost();
+    const steps: number[] = [];
+    const onStep = ({ step }: { step: number }) => steps.push(step);
+    try {
+      const first = trainer.run({ onStep });
+      const ended = expect(first).rejects.toThrow(/stopped after/);
+      while (trainer.step < 2) await tf.nextFrame();
+      host.interrupt();
+      expect(await trainer.run({ onStep })).toBe(true);
+      await ended;
+    } finally {
+      host.end();
+    }
+    expect(steps).toEqual([1, 2, 3, 4, 5, 6]);
+    trainer.dispose();
+    model.dispose();
+  });
+  it('a second run beside one that goes on is refused, and changes nothing', async () => {
+    const { model, trainer } = build({ steps: 4 });
+    const first = trainer.run();
+    await expect(trainer.run()).rejects.toThrow(
+      /this trainer runs already, at step 0; await that run, or stop it/,
+    );
+    await expect(trainer.takeStep()).rejects.toThrow(/step 1 is being computed; await it/);
+    expect(await first).toBe(true);
+    expect(trainer.step).toBe(4);
+    trainer.dispose();
+    model.dispose();
+  });
+});

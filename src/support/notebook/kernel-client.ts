@@ -43,6 +43,7 @@ export class KernelClient {
   private readonly outputsOf = new Map<string, Output[]>();
   /** What was displayed under an id, in any cell: a later message may redraw it. */
   private readonly displayed = new Map<string, Output[]>();
+  private readonly onOutput: (() => void)[] = [];
   /** Rejects when the kernel ends. */
   private readonly died: Promise<never>;
 
@@ -148,7 +149,9 @@ export class KernelClient {
       const { type, parent = '', content } = parse(frames);
       if (parent === id && type === 'status' && content.execution_state === 'idle') break;
       const target = this.outputsOf.get(parent); // of this cell or of an earlier one
-      if (target) addOutput(target, type, content, this.displayed);
+      if (!target) continue;
+      addOutput(target, type, content, this.displayed);
+      if (type !== 'status') for (const resolve of this.onOutput.splice(0)) resolve();
     }
     return { status: await reply, outputs, elapsedMs: performance.now() - started };
   }
@@ -176,6 +179,16 @@ export class KernelClient {
     const hmac = createHmac('sha256', this.key);
     for (const part of parts) hmac.update(part);
     await this.shell.send(['<IDS|MSG>', hmac.digest('hex'), ...parts]);
+  }
+
+  /** Waits until a cell prints or shows something. */
+  printed(): Promise<void> {
+    return new Promise((resolve) => this.onOutput.push(resolve));
+  }
+
+  /** What ■ does, except on Windows. */
+  interrupt(): void {
+    this.process.kill('SIGINT');
   }
 
   stop(): void {

@@ -4,6 +4,7 @@
  *
  *   - what a cell prints arrives complete, however many lines it prints at once
  *   - an error that no cell waits for is printed; the kernel goes on
+ *   - ■ stops what a cell waits for, too (kernel-interrupt.cjs)
  *   - a new file in src does not break the cells that follow (kernel-compiler.cjs)
  *   - tensors and errors are shown for readers (kernel-text.cjs)
  */
@@ -12,6 +13,7 @@ require('./kernel-compiler.cjs'); // before tslab loads its compiler
 const zeromq = require('zeromq');
 const { JupyterHandlerImpl } = require('tslab/dist/jupyter.js');
 const { startKernel } = require('tslab/dist/main.js');
+const { interruptedText, interruptible, takeOverInterrupts } = require('./kernel-interrupt.cjs');
 const { CompletePublisher, gatherText } = require('./kernel-streams.cjs');
 const { diagnosticText, errorText, showTensorsByValue } = require('./kernel-text.cjs');
 
@@ -32,6 +34,11 @@ JupyterHandlerImpl.prototype.handleExecute = async function (request, sendText, 
   return reply;
 };
 
+const { handleExecuteImpl } = JupyterHandlerImpl.prototype; // one cell after the other
+JupyterHandlerImpl.prototype.handleExecuteImpl = function (...args) {
+  return interruptible(() => handleExecuteImpl.apply(this, args));
+};
+
 /** The last value of a cell. */
 function showValue(value) {
   showTensorsByValue(); // this cell may have been the one that imported TensorFlow.js
@@ -40,7 +47,8 @@ function showValue(value) {
 
 /** What the compiler says of a cell (a format and its values), or what the cell has thrown. */
 function showError(first, ...values) {
-  console.error(values.length > 0 ? diagnosticText(first, values) : errorText(first));
+  if (values.length > 0) console.error(diagnosticText(first, values));
+  else console.error(interruptedText(first) ?? errorText(first));
 }
 
 // tslab takes both functions once, when it starts; what cells print goes to the real ones.
@@ -48,6 +56,7 @@ const { log, error } = console;
 Object.assign(console, { log: showValue, error: showError });
 startKernel({ configPath: process.argv[2], enableFindLocal: false });
 Object.assign(console, { log, error });
+takeOverInterrupts();
 
 // Listeners do not suffice: that of TensorFlow.js's wasm engine throws, which ends the process.
 process.removeAllListeners('uncaughtException');
