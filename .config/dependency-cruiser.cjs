@@ -7,6 +7,7 @@ const book = [
   'weights',
   'variants',
   'models',
+  'delta-rule',
   'retention',
   'attention',
   'layers',
@@ -38,7 +39,7 @@ module.exports = {
     {
       name: 'retention-knows-no-attention',
       severity: 'error',
-      from: { path: '^src/retention/' },
+      from: { path: '^src/(retention|delta-rule)/' },
       to: { path: '^src/attention/' },
     },
     {

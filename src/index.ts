@@ -27,6 +27,14 @@ export { PagedKvCache } from './attention/paged-kv-cache';
 export { RollingKvCache } from './attention/rolling-kv-cache';
 // retention in three forms
 export * from './retention/index';
+// the delta rule: retention that corrects what it overwrites
+export {
+  chunkwiseGatedDelta,
+  GatedDelta,
+  type GatedDeltaInputs,
+  gatedDeltaByDefinition,
+  recurrentGatedDelta,
+} from './delta-rule/index';
 // whole models
 export {
   type ModelConfig,

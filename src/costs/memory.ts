@@ -3,7 +3,7 @@
  *
  *   Transformer   2 · L · N · Hkv · D · b                    every layer keeps keys and values
  *   YOCO          2 · N · Hkv · D · b + L/2 bounded states   keys and values of one layer
- *   state         H · Dk · Dv · b (retention)                2 · min(N, C) · dim · b (window)
+ *   state         H · Dk · Dv · b (retention, delta rule)    2 · min(N, C) · dim · b (window)
  *
  * b is the bytes per value. The ratio tends to L as N grows, not to L/2: one cache instead of L.
  *
@@ -65,6 +65,7 @@ export function cacheBytes(
   switch (selfDecoder) {
     case 'gated-retention':
     case 'retention':
+    case 'gated-delta':
       perLayer = (batch * dim ** 2 * bytesPerValue) / selfHeads; // H states of (dim / H)²
       break;
     case 'sliding-window':
@@ -93,6 +94,7 @@ export function yocoMixerWeights(config: YocoConfig) {
     'sliding-window': 4 * dim ** 2,
     retention: 5 * dim ** 2,
     'gated-retention': 5 * dim ** 2 + dim * selfHeads,
+    'gated-delta': 5 * dim ** 2 + 2 * dim * selfHeads, // β has a gate of its own
   };
   const self = weights[selfDecoder] ?? unknownSelfDecoder('yocoMixerWeights', selfDecoder as never);
   return { self, cross: 2 * dim ** 2, globalKeysValues: (2 * dim * kvHeads * dim) / heads };

@@ -89,6 +89,21 @@ export class FlopCount implements Flops {
     }
     this.add('retention', 4 * this.batch * heads * n * D * D); // writing and reading the state
   }
+
+  /**
+   * The chunkwise gated delta rule: retention, and before it the corrections of each chunk, which
+   * need K Kᵀ, two triangular systems (for W and Y) and what the keys find in the state.
+   */
+  addGatedDelta(n: number, heads: number, D: number, chunkSize: number): void {
+    this.addRetention(n, heads, D, chunkSize);
+    const flopsPerPair = 2 * this.batch * heads * D;
+    for (const c of n > 1 ? chunkSizes(n, chunkSize) : []) {
+      const earlierPairs = (c * (c - 1)) / 2;
+      this.add('retention', flopsPerPair * c * c, flopsPerPair * earlierPairs); // K Kᵀ
+      this.add('retention', 2 * flopsPerPair * earlierPairs); // W and Y
+    }
+    this.add('retention', 2 * this.batch * heads * n * D * D); // what the keys find
+  }
 }
 
 // Below, n tokens run at once, after `before` others.
@@ -111,9 +126,10 @@ function addSelfDecoder(sum: FlopCount, config: YocoConfig, n: number, before: n
   const D = dim / selfHeads;
   for (let l = 0; l < selfLayers; l++) {
     sum.addLinears('projections', n, self);
-    sum.addRotary(n, 2 * selfHeads, D);
+    if (selfDecoder !== 'gated-delta') sum.addRotary(n, 2 * selfHeads, D);
     if (selfDecoder === 'sliding-window')
       sum.addAttention(n, Math.min(before, windowSize) + n, selfHeads, D, windowSize);
+    else if (selfDecoder === 'gated-delta') sum.addGatedDelta(n, selfHeads, D, chunkSize);
     else sum.addRetention(n, selfHeads, D, chunkSize);
     sum.addLinears('ffn', n, ffnWeights(config));
   }
@@ -184,7 +200,8 @@ export function decodeFlops(config: ModelConfig, context: number, { batch = 1 } 
  * Every product Y = A B has two in the backward pass, dA = dY Bᵀ and dB = Aᵀ dY: the step needs
  * three times the forward work. Computed differs a little. Attention computes its scores again
  * instead of keeping them: 7 products for 2. Rotary matrices are no weights: 2 for 1. In retention
- * the first chunk reads no state, and nothing reads the last chunk's state.
+ * the first chunk reads no state (the delta rule would read it twice), and nothing reads the last
+ * chunk's state.
  */
 export function trainingFlops(config: ModelConfig, tokens: number, { batch = 1 } = {}): FlopCount {
   const forward = forwardFlops(config, tokens, { batch });
@@ -197,7 +214,11 @@ export function trainingFlops(config: ModelConfig, tokens: number, { batch = 1 }
   if (config.kind === 'yoco' && config.selfDecoder !== 'sliding-window' && tokens > 1) {
     const sizes = chunkSizes(tokens, config.chunkSize);
     const stateFlopsPerToken = (2 * batch * config.dim ** 2 * config.selfLayers) / config.selfHeads;
-    const skippedTokens = sizes[0] + 2 * sizes.at(-1)!;
+    const isDelta = config.selfDecoder === 'gated-delta';
+    const skippedTokens = (isDelta ? 2 : 1) * sizes[0] + 2 * sizes.at(-1)!;
+    // In a chunk of one token nothing comes before it: its K Kᵀ has no gradient.
+    const singles = isDelta ? sizes.filter((c) => c === 1).length : 0;
+    sum.add('retention', -4 * batch * config.dim * config.selfLayers * singles, 0);
     sum.add('retention', -stateFlopsPerToken * skippedTokens, 0);
   }
   return sum;

@@ -8,7 +8,12 @@ import type { Implementation } from '../layers/mixer';
 import type { RotaryOptions } from '../layers/rotary';
 import { checkCount, shown } from '../tensor/shapes';
 
-export const selfDecoderKinds = ['gated-retention', 'retention', 'sliding-window'] as const;
+export const selfDecoderKinds = [
+  'gated-retention',
+  'retention',
+  'sliding-window',
+  'gated-delta',
+] as const;
 export type SelfDecoderKind = (typeof selfDecoderKinds)[number];
 
 interface CommonConfig {
@@ -45,7 +50,7 @@ export interface YocoConfig extends CommonConfig {
   selfHeads: number;
   /** Needed by `sliding-window`: tokens that a position sees, itself included. */
   windowSize?: number;
-  /** τ of gated retention, γ = σ(z)^(1/τ). The paper names no value; official code: 16. */
+  /** τ of the gate γ = σ(z)^(1/τ). The paper names no value; official code: 16. */
   gateTemperature: number;
   /** Chunk of the chunkwise form, in tokens. */
   chunkSize: number;

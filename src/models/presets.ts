@@ -34,6 +34,7 @@ export const presets: Readonly<Record<string, ModelConfig>> = {
   'tiny-yoco': yocoConfig(tinyYoco),
   'tiny-yoco-retention': yocoConfig({ ...tinyYoco, selfDecoder: 'retention' }),
   'tiny-yoco-window': yocoConfig({ ...tinyYoco, selfDecoder: 'sliding-window', windowSize: 8 }),
+  'tiny-yoco-delta': yocoConfig({ ...tinyYoco, selfDecoder: 'gated-delta' }),
   'yoco-3B': yocoConfig({
     ...yoco3B,
     selfLayers: 13,

@@ -1,12 +1,13 @@
 /**
  * The lower half of YOCO: layers whose caches have a bounded size. It must see every token of a
  * prompt. One word of the config chooses its mixer; the paper measures gated retention and
- * sliding-window attention.
+ * sliding-window attention, and the gated delta rule came after it.
  *
  * Source: YOCO, arXiv 2405.05254, self-decoder (arXiv eq. 1).
  */
 import type * as tf from '@tensorflow/tfjs';
 import { SlidingWindowAttention } from '../attention/sliding-window';
+import { GatedDelta } from '../delta-rule/gated-delta';
 import { DecoderLayer } from '../layers/decoder-layer';
 import type { LayerCache, TokenMixer } from '../layers/mixer';
 import type { PadLengths } from '../layers/padding';
@@ -58,6 +59,10 @@ function newMixer(scope: ParameterScope, config: YocoConfig): TokenMixer {
       const windowSize = config.windowSize as number; // checkConfig requires it
       const options = { dim, heads, windowSize, rotary: rotaryOf(config), implementation };
       return new SlidingWindowAttention(scope, options);
+    }
+    case 'gated-delta': {
+      const { gateTemperature, normEps, retentionForm: form, chunkSize } = config;
+      return new GatedDelta(scope, { dim, heads, gateTemperature, normEps, form, chunkSize });
     }
     default:
       return unknownSelfDecoder('SelfDecoder', selfDecoder);

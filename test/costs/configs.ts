@@ -33,6 +33,7 @@ export const yocos: fc.Arbitrary<ModelConfig> = fc
       'gated-retention' as const,
       'retention' as const,
       'sliding-window' as const,
+      'gated-delta' as const,
     ),
     windowSize: fc.integer({ min: 1, max: 9 }),
     chunkSize: fc.integer({ min: 1, max: 9 }),

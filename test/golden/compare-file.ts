@@ -8,6 +8,7 @@ import {
 import { compareModel } from './compare-models';
 import { compareOpsAttention } from './compare-ops-attention';
 import { compareOpsBasic } from './compare-ops-basic';
+import { compareOpsGatedDelta } from './compare-ops-gated-delta';
 import { compareOpsGatedRetention } from './compare-ops-gated-retention';
 import { compareOpsRetnet } from './compare-ops-retnet';
 import type { GoldenFile } from './golden-file';
@@ -15,6 +16,7 @@ import type { GoldenFile } from './golden-file';
 const comparers: Record<string, (file: GoldenFile, c: string) => void> = {
   ops_basic: compareOpsBasic,
   ops_attention: compareOpsAttention,
+  ops_gated_delta: compareOpsGatedDelta,
   ops_gated_retention: compareOpsGatedRetention,
   ops_retnet: compareOpsRetnet,
   layer_gate_retention: compareGateRetention,

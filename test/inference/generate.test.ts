@@ -35,7 +35,7 @@ describe('generate', () => {
   const kinds = {
     fading: () => new FadingModel(),
     ...Object.fromEntries(
-      ['tiny-yoco', 'tiny-yoco-window', 'tiny-transformer'].map((name) => [
+      ['tiny-yoco', 'tiny-yoco-window', 'tiny-yoco-delta', 'tiny-transformer'].map((name) => [
         name,
         () => createModel(preset(name)),
       ]),

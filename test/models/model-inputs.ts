@@ -8,6 +8,7 @@ export const modelKinds = [
   'tiny-yoco',
   'tiny-yoco-retention',
   'tiny-yoco-window',
+  'tiny-yoco-delta',
   'tiny-transformer',
 ];
 

@@ -19,9 +19,16 @@ beforeAll(useTestEngine);
 const tolerance = { ofLargest: 1e-5, absolute: 1e-6 };
 const tiny = preset('tiny-transformer');
 const models: [string, () => LanguageModel][] = [
-  ...['tiny-yoco', 'tiny-yoco-retention', 'tiny-yoco-window', 'tiny-transformer'].map(
-    (kind): [string, () => LanguageModel] => [kind, () => createModel(preset(kind), { seed: 3 })],
-  ),
+  ...[
+    'tiny-yoco',
+    'tiny-yoco-retention',
+    'tiny-yoco-window',
+    'tiny-yoco-delta',
+    'tiny-transformer',
+  ].map((kind): [string, () => LanguageModel] => [
+    kind,
+    () => createModel(preset(kind), { seed: 3 }),
+  ]),
   [
     'a Transformer with a window',
     () => createModel(transformerConfig({ ...tiny, windowSize: 6 } as never), { seed: 3 }),

@@ -38,7 +38,7 @@ const recipeList = Object.entries(recipes).map(
 
 const choice = (flags: string, about: string, choices: readonly string[]): Option =>
   new Option(flags, about).choices([...choices]);
-const selfDecoders = ['gated-retention', 'retention', 'sliding-window'];
+const selfDecoders = ['gated-retention', 'retention', 'sliding-window', 'gated-delta'];
 
 const program = new Command('npm run train --')
   .description('Trains a small YOCO or Transformer on real text; keeps the weights and a card.')
