@@ -109,9 +109,9 @@ describe('the bytes of a cache', () => {
 });
 
 it('a self-decoder that the formulas do not know is refused, not taken for retention', () => {
-  const unknown = { ...preset('tiny-yoco'), selfDecoder: 'delta-rule' } as unknown as YocoConfig;
+  const unknown = { ...preset('tiny-yoco'), selfDecoder: 'mamba' } as unknown as YocoConfig;
   const message =
-    /selfDecoder is "delta-rule"; allowed: gated-retention, retention, sliding-window\.$/;
+    /selfDecoder is "mamba"; allowed: gated-retention, retention, sliding-window, gated-delta\.$/;
   expect(() => yocoMixerWeights(unknown)).toThrow(message);
   expect(() => cacheBytes(unknown, { tokens: 1 })).toThrow(message);
   const scope = new ParameterScope(new ParameterStore(), new SeededRandom(1));

@@ -4,6 +4,7 @@
  * Ctrl-C saves the run where it stands; `--resume` continues it as if it had never stopped.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { selfDecoderKinds } from '../../models/config';
 import { type Recipe, recipe, recipes } from '../../training/recipe';
 import { decays } from '../../training/schedule';
 import { tokenizerKinds } from '../../training/tokenizer';
@@ -38,7 +39,6 @@ const recipeList = Object.entries(recipes).map(
 
 const choice = (flags: string, about: string, choices: readonly string[]): Option =>
   new Option(flags, about).choices([...choices]);
-const selfDecoders = ['gated-retention', 'retention', 'sliding-window', 'gated-delta'];
 
 const program = new Command('npm run train --')
   .description('Trains a small YOCO or Transformer on real text; keeps the weights and a card.')
@@ -46,7 +46,7 @@ const program = new Command('npm run train --')
     choice('--preset <name>', 'start from this recipe', Object.keys(recipes)).default('small'),
   )
   .addOption(choice('--model <kind>', 'what to train', ['yoco', 'transformer']))
-  .addOption(choice('--self-decoder <kind>', 'the self-decoder of YOCO', selfDecoders))
+  .addOption(choice('--self-decoder <kind>', 'the self-decoder of YOCO', selfDecoderKinds))
   .option('--window-size <tokens>', 'of a sliding-window self-decoder', count)
   .addOption(choice('--tokenizer <kind>', 'cl100k_base is the one of YOCO', tokenizerKinds))
   .option('--vocab-size <tokens>', 'at most, of a byte-pair tokenizer', wholeFrom(256, 65_536))
