@@ -62,10 +62,12 @@ function* ofYoco(config: YocoConfig): Generator<ExpectedWeight> {
   const cross = { 'mixer.q_proj': [dim, dim], 'mixer.out_proj': [dim, dim], ...normsAndFfn };
   const window = { 'mixer.k_proj': [dim, dim], 'mixer.v_proj': [dim, dim], ...cross };
   const retention = { ...window, 'mixer.g_proj': [dim, dim] };
+  const gated = { ...retention, 'mixer.gt_proj': [gate, dim] };
   const self = {
     'sliding-window': window,
     retention,
-    'gated-retention': { ...retention, 'mixer.gt_proj': [gate, dim] },
+    'gated-retention': gated,
+    'gated-delta': { ...gated, 'mixer.b_proj': [gate, dim] },
   }[selfDecoder];
 
   yield* weights('', { embed_tokens: [vocab, dim] });
