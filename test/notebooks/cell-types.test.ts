@@ -11,7 +11,13 @@ import {
 import { codeOf, readNotebook } from '../../src/support/notebook/notebook-file';
 import { root } from '../../src/support/notebook/python-environment';
 
-const folders = ['notebooks', 'notebooks/exercises', 'notebooks/solutions'];
+const folders = [
+  'notebooks',
+  'notebooks/exercises',
+  'notebooks/solutions',
+  'notebooks/assignments',
+  'notebooks/solutions/assignments',
+];
 const written: CodeCells[] = [];
 for (const folder of folders) {
   for (const name of readdirSync(join(root, folder))) {

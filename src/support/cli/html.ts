@@ -35,7 +35,7 @@ interface Options {
   only?: string;
   repository?: string;
 }
-const folders = ['.', 'exercises', 'solutions'];
+const folders = ['.', 'exercises', 'solutions', 'assignments', 'solutions/assignments'];
 
 /** @throws Error if temml is not installed. */
 export function mathConverter(): ToMathML {
@@ -74,9 +74,11 @@ li { margin: 0.3em 0 }
 export function frontPage(titles: ReadonlyMap<string, string>): string {
   const lines: string[] = [];
   for (const [page, title] of titles) {
-    if (page.includes('/')) continue; // exercises and solutions stand beside their lesson
+    const isAssignment = posix.dirname(page) === 'assignments';
+    // Exercises and solutions stand beside what they belong to.
+    if (page.includes('/') && !isAssignment) continue;
     const links = [`<a href="${encodeURI(htmlName(page))}">${escaped(title)}</a>`];
-    for (const folder of folders.slice(1)) {
+    for (const folder of isAssignment ? ['solutions'] : ['exercises', 'solutions']) {
       const other = posix.join(folder, page);
       if (titles.has(other)) links.push(`<a href="${encodeURI(htmlName(other))}">${folder}</a>`);
     }
