@@ -134,12 +134,12 @@ function errorOf(got: Float32Array[], rows: readonly Float32Array[]): string | u
       if (off <= halfStep) continue;
       const said = `the row [${listed(row)}] is read as [${listed(got[n])}]: `;
       if (!Number.isFinite(got[n][i])) return `${said}${got[n][i]} is no number.`;
-      if (off <= (largestOfAll / 127 / 2) * 1.01)
-        return `${said}its step fits the largest row. Give each row a scale of its own.`;
       if (Math.sign(got[n][i]) === -Math.sign(x) && Math.abs(x) > 2 * halfStep)
         return `${said}a sign is lost: an Int8Array holds −128 to 127, and 128 becomes −128.`;
       if (off <= 2 * halfStep)
         return `${said}off by more than half a step: round to the nearest, with the largest / 127 as step.`;
+      if (off <= (largestOfAll / 127 / 2) * 1.01)
+        return `${said}its step fits the largest row. Give each row a scale of its own.`;
       return `${said}off by ${off.toPrecision(2)}, half a step is ${halfStep.toPrecision(2)}.`;
     }
   }
