@@ -36,8 +36,9 @@ export function stackedBars(
     x: wholes.map((whole) => sizeOf(whole, part)),
     marker: {
       color: at(seriesColours, i),
-      pattern: { shape: at(patterns, i), fgopacity: 0.5 },
+      pattern: { shape: at(patterns, i), fgopacity: 0.8 },
     },
+    hovertemplate: `%{y}, ${part}: %{x:,.3~g} ${unit}<extra></extra>`,
   }));
   const layout = {
     title: { text: title },
@@ -95,6 +96,7 @@ export function timeline(
         color: kind === idle ? idleColour : at(seriesColours, i),
         line: { color: 'white', width: 0.5 },
       },
+      hovertemplate: `%{y}, ${kind}: %{x:.1f} ms, from %{base:.1f} ms<extra></extra>`,
     });
   }
   const names = rows.map(({ name }) => name);

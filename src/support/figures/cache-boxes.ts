@@ -4,7 +4,7 @@
  */
 import { checkCount, type Drawing, Sketch, widthOf } from './drawing';
 import { readableBytes } from './figure';
-import { modelColours } from './palette';
+import { colourByName, modelColours } from './palette';
 
 export interface HeldCaches {
   /** Of the model. */
@@ -72,8 +72,9 @@ function row(sketch: Sketch, x: number, y: number, filled: number, fill: string)
   }
 }
 
-/** The states of YOCO's lower half in the colour of retention, caches in that of their model. */
+/** What grows in the colour of YOCO or another model, YOCO's states and windows in theirs. */
 function colourOf(model: string, part: string): string {
-  if (!/yoco/i.test(model)) return modelColours.transformer;
-  return /global/i.test(part) ? modelColours.yoco : modelColours.retention;
+  if (!/^yoco/i.test(model)) return colourByName(model) ?? modelColours.transformer;
+  if (/global/i.test(part)) return modelColours.yoco;
+  return /window/i.test(model) ? modelColours['sliding-window'] : modelColours.retention;
 }

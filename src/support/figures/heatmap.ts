@@ -1,8 +1,12 @@
 /**
  * A table of numbers as colours: masks, attention weights, gates, needles by depth and length.
  */
-import { axis, type Figure, rounded, tickLabels } from './figure';
+import { axis, type Figure, rounded, tickLabels, visible } from './figure';
 import { magnitude, signed as signedColours } from './palette';
+
+/** A matrix of so many rows and columns at most has its numbers in its cells. */
+const NUMBERS = 12;
+const inCells = { texttemplate: '%{z:.2~g}', textfont: { size: 12 } };
 
 /** [rows][columns]; null is blank. */
 type Rows = readonly (readonly (number | null)[])[];
@@ -47,7 +51,10 @@ export function heatmap(rows: Rows, options: HeatmapOptions): Figure {
     zmax,
     colorscale: signed ? signedColours : magnitude,
     colorbar: { title: { text: value } },
-    hovertemplate: hoverText(x, y, value),
+    ...hoverOf(shown, options),
+    ...(shown.length <= NUMBERS && (shown[0]?.length ?? 0) <= NUMBERS && inCells),
+    xgap: 1,
+    ygap: 1,
   };
   const bare = { zeroline: false, showgrid: false };
   const square = causal ? { constrain: 'domain' } : {};
@@ -129,6 +136,20 @@ function ticksOf(labels: Labels | undefined, count: number): object {
   if (!labels) return count <= 10 ? { dtick: 1 } : {};
   const letters = labels.every((label) => String(label).length === 1);
   return { ...tickLabels(labels), ...(letters && { tickangle: 0 }) };
+}
+
+/** Under the pointer: words instead of the numbers of rows and columns, where there are any. */
+function hoverOf(rows: Rows, { x, y, value = '', xLabels, yLabels }: HeatmapOptions): object {
+  if (!xLabels && !yLabels) return { hovertemplate: hoverText(x, y, value) };
+  const labelled = (labels: Labels | undefined, i: number) => visible(String(labels?.[i] ?? i));
+  const customdata = rows.map((row, n) =>
+    row.map((_, m) => [labelled(xLabels, m), labelled(yLabels, n)]),
+  );
+  const places = hoverText(x, y, value);
+  const hovertemplate = places
+    .replace('%{x}', '%{customdata[0]}')
+    .replace('%{y}', '%{customdata[1]}');
+  return { customdata, hovertemplate };
 }
 
 const hoverText = (x: string, y: string, value: string): string => {

@@ -4,8 +4,8 @@
  * Measured values are points, formulas are lines; several runs are their mean with a bar from the
  * smallest to the largest; what they are compared with is a level line.
  */
-import { axis, type Figure, readableBytes, rounded, tickLabels, withUnit } from './figure';
-import { at, dashes, levelColour, seriesColours } from './palette';
+import { axis, type Figure, readableBytes, rounded, tickLabels, visible, withUnit } from './figure';
+import { at, coloursFor, dashes, levelColour } from './palette';
 
 export interface Line {
   name: string;
@@ -16,9 +16,10 @@ export interface Line {
   high?: readonly number[];
   /** Points for what was measured, lines for formulas, both for a curve through measurements. */
   mode?: 'lines' | 'markers' | 'lines+markers';
+  /** By default that of the model in its name, else the next one that is free. */
   colour?: string;
   /**
-   * The number of its colour, dash and symbol; by default its place in the list. A formula and its
+   * The number of its dash and symbol; by default its place in the list. A formula and its
    * measurements have the same.
    */
   style?: number;
@@ -45,17 +46,23 @@ export function lineChart(lines: readonly Line[], options: LineChartOptions): Fi
   const { title, unit = '', levels = [] } = options;
   const xs = lines.flatMap((line) => line.x);
 
+  const styles = lines.map((line, i) => line.style ?? i);
+  const first = styles.map((style) => lines[styles.indexOf(style)].name); // of the same style
+  const colours = coloursFor([...new Set(first)]);
+  const colourOf = (i: number) => colours[[...new Set(first)].indexOf(first[i])];
+
   const data: object[] = [];
   const ends: string[] = [];
   for (const [i, line] of lines.entries()) {
     checkLengths(line);
-    data.push(traceOf(line, line.style ?? i));
+    data.push({ ...traceOf(line, styles[i], colourOf(i)), ...hoverOf(line, options) });
     ends.push(`${line.name}: ${endOf(line, unit)}`);
   }
   for (const level of levels) {
     const x = [Math.min(...xs), Math.max(...xs)];
     const line = { color: levelColour, dash: 'dot' };
-    data.push({ type: 'scatter', mode: 'lines', name: level.name, x, y: [level.y, level.y], line });
+    const own = { name: level.name, x, y: [level.y, level.y] };
+    data.push({ type: 'scatter', mode: 'lines', ...own, line, ...hoverOf(own, options) });
     ends.push(`${level.name}: ${inWords(level.y, unit)}`);
   }
   const layout = {
@@ -98,8 +105,12 @@ function checkLengths({ name, x, y, low = y, high = y }: Line): void {
   }
 }
 
-function traceOf({ name, x, y, low, high, mode, colour }: Line, style: number): object {
-  const color = colour ?? at(seriesColours, style);
+function traceOf(
+  { name, x, y, low, high, mode, colour }: Line,
+  style: number,
+  ownColour: string,
+): object {
+  const color = colour ?? ownColour;
   const trace = {
     type: 'scatter',
     mode: mode ?? 'lines+markers',
@@ -120,6 +131,18 @@ function traceOf({ name, x, y, low, high, mode, colour }: Line, style: number): 
     width: 4,
   };
   return { ...trace, error_y: bars };
+}
+
+/** Under the pointer: the name, the value with its unit, and where. */
+function hoverOf({ name, y, x: places }: Line, { x, unit = '', xLabels }: LineChartOptions) {
+  const where = xLabels ? '%{customdata}' : `%{x:,} ${x}`;
+  const inBytes = unit === 'bytes';
+  const value = inBytes ? '%{text}' : `%{y:.3~g} ${unit}`.trimEnd();
+  return {
+    ...(inBytes && { text: y.map(readableBytes) }),
+    ...(xLabels && { customdata: places.map((_, i) => visible(xLabels[i] ?? '')) }),
+    hovertemplate: `${name}: ${value}<br>${where}<extra></extra>`,
+  };
 }
 
 /** '2.5 nats', or with a range '2.5 nats (2 to 3)'. */

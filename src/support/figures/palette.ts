@@ -11,6 +11,33 @@ export const modelColours = {
   'sliding-window': '#C2699A',
 } as const;
 
+/** For a model of that name; the first that fits. Names are those of lessons and studies. */
+const namedColours: readonly [RegExp, string][] = [
+  [/^(the )?transformer\b|^full attention\b/i, modelColours.transformer],
+  [/^yoco.*\bwindow|^(sliding )?window( only)?\b(?! of)/i, modelColours['sliding-window']],
+  [/^yoco.*\bfixed retention/i, '#8C6BC8'],
+  [/^fixed retention\b/i, '#B8860B'],
+  [/^(gated )?retention\b/i, modelColours.retention],
+  [/^yoco\b/i, modelColours.yoco],
+  [/^(CLA|LayerSharing)\b/, '#B8860B'],
+  [/^LCKV\b/, '#8C6BC8'],
+];
+
+/** The colour of the model that a series is named after, if it is one of the book's. */
+export const colourByName = (name: string): string | undefined =>
+  namedColours.find(([pattern]) => pattern.test(name))?.[1];
+
+/**
+ * A colour for each name: that of its model, and for all others one that no model in the list has,
+ * in order.
+ */
+export function coloursFor(names: readonly string[]): string[] {
+  const named = names.map(colourByName);
+  const free = seriesColours.filter((colour) => !named.includes(colour));
+  let next = 0;
+  return named.map((colour) => colour ?? at(free.length ? free : seriesColours, next++));
+}
+
 /** For series without a colour of their own, in order. */
 export const seriesColours = [
   '#0072B2',

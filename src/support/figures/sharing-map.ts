@@ -3,7 +3,7 @@
  * and an arrow from each cache to every layer that reads it.
  */
 import { type Drawing, Sketch, TEXT, widthOf } from './drawing';
-import { modelColours } from './palette';
+import { colourByName, modelColours } from './palette';
 
 /** By layer, from 0: the level whose stream makes the keys and values it reads, or 'window'. */
 type LayerSources = readonly (number | 'window')[];
@@ -83,12 +83,7 @@ function inWords(sources: LayerSources): string {
   return parts.join(', ');
 }
 
-const colourOf = (name: string): string =>
-  /yoco/i.test(name)
-    ? modelColours.yoco
-    : /transformer/i.test(name)
-      ? modelColours.transformer
-      : '#8C6BC8';
+const colourOf = (name: string): string => colourByName(name) ?? '#8C6BC8';
 
 function check(name: string, sources: LayerSources): void {
   if (sources.length < 1 || sources.length > 12)

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Drawing } from '../figures/drawing';
 import type { Figure } from '../figures/figure';
+import { config, themed } from '../figures/theme';
 
 /** MIME type → content. */
 type Bundle = Record<string, unknown>;
@@ -46,11 +47,7 @@ export function bundleOf(picture: Picture): Bundle {
     return { ...steps, 'image/svg+xml': picture.svg, ...words };
   }
   const { data, layout } = picture;
-  const plotly = {
-    data,
-    layout: { width: 760, height: 420, ...layout },
-    config: { responsive: true },
-  };
+  const plotly = { data, layout: themed(layout), config };
   return { 'application/vnd.plotly.v1+json': plotly, ...words };
 }
 

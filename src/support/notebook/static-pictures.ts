@@ -1,12 +1,13 @@
 /**
- * Still pictures for places without scripts: a code host shows a notebook's JPEG where JupyterLab
- * draws the live figure.
+ * Still pictures for places without scripts, at twice the size of the page and with their caption
+ * as alternative text: what a code host shows, and a page.
  *
- * Why not PNG or SVG: where an output holds a PNG, JupyterLab's Plotly renderer shows that, and the
- * live figure only after the cell has run again; and code hosts strip or break SVG. A JPEG is drawn
- * everywhere and replaces nothing.
+ * A Plotly figure gets a JPEG, on white. Why not PNG or SVG: where an output holds a PNG,
+ * JupyterLab's Plotly renderer shows that, and the live figure only after the cell has run again. A
+ * drawing becomes a PNG without background, in place of its SVG and its steps: code hosts strip or
+ * break SVG, and so does JupyterLab in a notebook that the reader has not run yet.
  *
- * A headless browser draws each Plotly figure once and returns the picture in the page's text. Only
+ * A headless browser draws each of them once and returns the picture in the page's text. Only
  * whoever saves notebooks needs a browser; without one they are saved without pictures, and the
  * walkthrough says so.
  */
@@ -16,9 +17,13 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Output } from './kernel-client';
+import { textOf } from './notebook-file';
 import { outputOf } from './run-command';
 
 const PLOTLY = 'application/vnd.plotly.v1+json';
+const SVG = 'image/svg+xml';
+/** Of a figure, in pixels of the page. */
+const WIDTH = 760;
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
 const FLAGS = [
   '--headless',
@@ -32,9 +37,9 @@ const FLAGS = [
   '--dump-dom',
 ];
 
-/** Adds `image/jpeg` to every figure among the outputs. Returns what to tell, if anything. */
+/** Adds its picture to every figure and drawing. Returns what to tell, if anything. */
 export function addPictures(outputs: Output[]): string | undefined {
-  const figures = outputs.flatMap(({ data }) => (data?.[PLOTLY] ? [data] : []));
+  const figures = outputs.filter(({ data }) => data?.[PLOTLY] || data?.[SVG]);
   if (figures.length === 0) return undefined;
   const browser = [process.env.CACHE_ONCE_CHROMIUM, ...BROWSERS].find(
     (name) => name && outputOf(name, ['--version']),
@@ -45,17 +50,32 @@ export function addPictures(outputs: Output[]): string | undefined {
   }
   const pictures = drawAll(
     browser,
-    figures.map((data) => data[PLOTLY]),
+    figures.map(({ data }) => data?.[PLOTLY] ?? data?.[SVG]),
   );
   if (pictures.length !== figures.length) {
     return `The browser drew ${pictures.length} of ${figures.length} figures; the ${saved}.`;
   }
-  for (const [i, data] of figures.entries()) data['image/jpeg'] = pictures[i];
+  for (const [i, output] of figures.entries()) keep(output, pictures[i]);
   return undefined;
 }
 
-/** The JPEG of each figure in base64; fewer if the browser failed. */
-function drawAll(browser: string, figures: unknown[]): string[] {
+function keep(output: Output, { type, base64, width }: Still): void {
+  const { [SVG]: svg, 'text/html': steps, ...data } = output.data ?? {};
+  output.data = svg === undefined ? { ...output.data } : data;
+  output.data[type] = base64;
+  output.metadata = { ...output.metadata, [type]: { alt: textOf(output), width } };
+}
+
+interface Still {
+  /** 'image/jpeg' or 'image/png'. */
+  type: string;
+  base64: string;
+  /** In pixels of the page. */
+  width: number;
+}
+
+/** The picture of each figure; fewer if the browser failed. */
+function drawAll(browser: string, figures: unknown[]): Still[] {
   const folder = mkdtempSync(join(tmpdir(), 'cache-once-pictures-'));
   try {
     const page = join(folder, 'page.html');
@@ -63,8 +83,8 @@ function drawAll(browser: string, figures: unknown[]): string[] {
     const args = [...FLAGS, `--user-data-dir=${folder}`, `file://${page}`];
     const options = { encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 120_000 } as const;
     const { stdout } = spawnSync(browser, args, options);
-    const found = (stdout ?? '').matchAll(/<pre>data:image\/jpeg;base64,([^<]+)<\/pre>/g);
-    return [...found].map((match) => match[1]);
+    const found = (stdout ?? '').matchAll(/<pre>(\d+) data:(image\/\w+);base64,([^<]+)<\/pre>/g);
+    return [...found].map(([, width, type, base64]) => ({ type, base64, width: Number(width) }));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -75,12 +95,32 @@ function pageOf(figures: unknown[]): string {
   const json = JSON.stringify(figures).replace(/</g, '\\u003c'); // no </script> inside
   return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body>
 <script>
+const dataUri = (svg) => 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(svg);
+async function still(uri, type, background) {
+  const image = new Image();
+  image.src = uri;
+  await image.decode();
+  const canvas = document.createElement('canvas');
+  canvas.width = 2 * image.width;
+  canvas.height = 2 * image.height;
+  const context = canvas.getContext('2d');
+  context.fillStyle = background;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return image.width + ' ' + canvas.toDataURL(type, 0.8);
+}
+async function stillOf(figure) {
+  if (typeof figure === 'string') return still(dataUri(figure), 'image/png', 'rgba(0,0,0,0)');
+  const { data, layout } = figure;
+  const size = { width: ${WIDTH}, height: layout.height ?? 420 };
+  const onWhite = { ...layout, font: { ...layout.font, color: '#444444' } };
+  const svg = await Plotly.toImage({ data, layout: onWhite }, { format: 'svg', ...size });
+  return still(svg, 'image/jpeg', 'white');
+}
 (async () => {
-  for (const { data, layout } of ${json}) {
-    const size = { width: 760, height: layout.height ?? 420, scale: 1.5 };
-    const picture = await Plotly.toImage({ data, layout }, { format: 'jpeg', ...size });
+  for (const figure of ${json}) {
     const pre = document.createElement('pre');
-    pre.textContent = picture;
+    pre.textContent = await stillOf(figure);
     document.body.append(pre);
   }
 })();
