@@ -45,24 +45,24 @@ export type RetentionGradients = {
 };
 
 /**
- * The gradients of a loss whose gradients for output and last state are `feedback`: dO
- * [B, H, N, Dv] and dS [B, H, Dk, Dv]. The caller owns them.
+ * The gradients of a loss for the inputs, from `upstream`: those for the output [B, H, N, Dv] and
+ * for the last state [B, H, Dk, Dv]. The caller owns them.
  * @throws RangeError as a RetentionForm does.
  */
 export function chunkwiseGradients(
   inputs: RetentionInputs,
-  feedback: RetentionResult,
+  upstream: RetentionResult,
   options: RetentionOptions = {},
 ): RetentionGradients {
   const { B, H, Dk, Dv } = readRetentionShapes('chunkwiseGradients', inputs, options);
   const { initialState, chunkSize = DEFAULT_CHUNK_SIZE } = options;
-  readShapes('chunkwiseGradients', SHAPES, { ...inputs, ...feedback, initialState });
+  readShapes('chunkwiseGradients', SHAPES, { ...inputs, ...upstream, initialState });
 
   return tf.tidy(() => {
     const queries = splitTime(inputs.q, chunkSize); // each [B, H, c, Dk]
     const keys = splitTime(inputs.k, chunkSize); // each [B, H, c, Dk]
     const values = splitTime(inputs.v, chunkSize); // each [B, H, c, Dv]
-    const dOutputs = splitTime(feedback.output, chunkSize); // each [B, H, c, Dv]
+    const dOutputs = splitTime(upstream.output, chunkSize); // each [B, H, c, Dv]
     const decays = splitTime(inputs.logDecay, chunkSize).map(chunkDecay);
 
     // Forward: the states before each chunk, and the last.
@@ -77,7 +77,7 @@ export function chunkwiseGradients(
     const dKeys: tf.Tensor4D[] = [];
     const dValues: tf.Tensor4D[] = [];
     const dLogDecays: tf.Tensor3D[] = [];
-    let dS: tf.Tensor4D = feedback.state; // of the state after the chunk
+    let dS: tf.Tensor4D = upstream.state; // of the state after the chunk
     for (let i = keys.length - 1; i >= 0; i--) {
       const [Q, K, V, dO] = [queries[i], keys[i], values[i], dOutputs[i]];
       const { D, beta, decayToEnd, chunkDecayTotal } = decays[i];

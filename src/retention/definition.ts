@@ -59,10 +59,10 @@ export function recurrenceByDefinition(
   return { output, state: S };
 }
 
-/** What a loss feels of the outputs and of the last state: dO [N, Dv] and dS [Dk, Dv]. */
-export interface OneHeadFeedback {
-  output: number[][];
-  state: number[][];
+/** Upstream gradients: those of a loss for the outputs and for the last state. */
+export interface OneHeadUpstream {
+  output: number[][]; // dO, [N, Dv]
+  state: number[][]; // dS after the last token, [Dk, Dv]
 }
 export interface OneHeadGradients extends OneHead {
   initialState: number[][]; // [Dk, Dv]
@@ -79,7 +79,7 @@ export interface OneHeadGradients extends OneHead {
  */
 export function recurrenceGradientsByDefinition(
   { q, k, v, logDecay }: OneHead,
-  feedback: OneHeadFeedback,
+  upstream: OneHeadUpstream,
   initialState?: number[][],
 ): OneHeadGradients {
   const first = initialState ?? k[0].map(() => v[0].map(() => 0)); // [Dk, Dv]
@@ -91,9 +91,9 @@ export function recurrenceGradientsByDefinition(
   }
 
   const gradients: OneHeadGradients = { q: [], k: [], v: [], logDecay: [], initialState: [] };
-  let dS = feedback.state; // of what follows token n
+  let dS = upstream.state; // of what follows token n
   for (let n = q.length - 1; n >= 0; n--) {
-    const dO = feedback.output[n];
+    const dO = upstream.output[n];
     const dStateN = dS.map((row, i) => row.map((s, d) => s + q[n][i] * dO[d]));
     const gamma = Math.exp(logDecay[n]);
     const before = states[n - 1] ?? first;

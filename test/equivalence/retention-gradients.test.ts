@@ -169,7 +169,7 @@ describe('the gradients by hand', () => {
     tf.dispose(chunkwiseGradients(inputs, { output: a, state: b }, { ...inputs, chunkSize: 4 }));
     expect(tf.memory().numTensors).toBe(before);
   });
-  it('refuse a feedback of another shape', () => {
+  it('refuse an upstream gradient of another shape', () => {
     const inputs = drawInputs(small);
     const { a, b } = lossWeights(inputs);
     const short: tf.Tensor4D = a.slice([0, 0, 1, 0]);
@@ -211,8 +211,8 @@ const differences: Tolerance = { ofLargest: 1e-8, absolute: 1e-8 };
 function byHand(inputs: DrawnInputs, chunkSize: number): tf.Tensor[] {
   const { a, b } = lossWeights(inputs);
   const { initialState } = inputs;
-  const feedback = { output: a, state: b };
-  const got = chunkwiseGradients(inputs, feedback, { initialState, chunkSize });
+  const upstream = { output: a, state: b };
+  const got = chunkwiseGradients(inputs, upstream, { initialState, chunkSize });
   const list: tf.Tensor[] = [got.q, got.k, got.v, got.logDecay];
   return initialState ? [...list, got.initialState] : list;
 }
@@ -225,8 +225,8 @@ function gradientsByDefinition(inputs: DrawnInputs): number[][] {
   const lists: number[][] = asList(inputs).map(() => []);
   for (const [batch, heads] of perHead(inputs).entries())
     for (const [h, head] of heads.entries()) {
-      const feedback = { output: outputWeights[batch][h], state: stateWeights[batch][h] };
-      const got = recurrenceGradientsByDefinition(head, feedback, head.initialState);
+      const upstream = { output: outputWeights[batch][h], state: stateWeights[batch][h] };
+      const got = recurrenceGradientsByDefinition(head, upstream, head.initialState);
       const parts = [got.q, got.k, got.v, [got.logDecay], got.initialState];
       for (const [i, list] of lists.entries()) list.push(...parts[i].flat());
     }

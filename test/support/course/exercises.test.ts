@@ -44,6 +44,21 @@ describe.each(exercises.map((one) => [one.id, one] as const))('%s', (id, one) =>
   });
 });
 
+/** Only a text too long for paper shows it. */
+const needsLongText = 'running products divided';
+const onPaper = exercises.filter(({ id }) => /^0[4-7]/.test(id));
+it.each(onPaper)('$id: the first case in which a mistake fails is small', (one) => {
+  for (const [mistake, { wrong }] of Object.entries(one.mistakes)) {
+    if (mistake === needsLongText) continue;
+    for (const form of [wrong].flat() as AnyFunction[]) {
+      const { text } = examine(one.id, form);
+      const first = /The first that fails: with (.*)\./.exec(text)?.[1];
+      expect(first, mistake).toMatch(/=/);
+      expect(first, mistake).not.toMatch(/\.\d{4}|a list of/);
+    }
+  }
+});
+
 it('ids are unique, begin with their lesson and stand in its order', () => {
   const ids = exercises.map(({ id }) => id);
   expect(new Set(ids).size).toBe(ids.length);

@@ -84,6 +84,21 @@ const withBeta = (from: number, to: number): ChunkForm[] => [
 ];
 const chunk: ChunkForm = ({ q, k, v, gammas }, S) =>
   recurrenceByDefinition({ q, k, v, logDecay: gammas.map(Math.log) }, S);
+const twoTokens: Chunk = {
+  q: [
+    [1, 0],
+    [1, 1],
+  ],
+  k: [
+    [1, 2],
+    [1, 1],
+  ],
+  v: [
+    [3, 4],
+    [1, 2],
+  ],
+  gammas: [0.5, 0.25],
+};
 const drawn = (gammas: number[], seed: number): Chunk => {
   const draw = (place: number): number[][] => rows(gammas.length, 2, seed + place);
   return { q: draw(0), k: draw(1), v: draw(2), gammas };
@@ -214,7 +229,8 @@ export const lesson04 = [
     cases: {
       'one token, no past': [{ q: [[1, 0]], k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, zeros],
       'one token and a past': [{ q: [[1, 0]], k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, past],
-      'two tokens, no past': [drawn([0.5, 0.25], 3), zeros],
+      'two tokens, no past': [twoTokens, zeros],
+      'two tokens and a past': [twoTokens, past],
       'four tokens and a past': [drawn([0.9, 0.5, 0.8, 0.6], 5), rows(2, 2, 9)],
       'a hundred strong gates': [drawn(strongGates, 7), rows(2, 2, 9)],
     },

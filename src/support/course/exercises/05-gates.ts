@@ -35,6 +35,17 @@ const stateAfter =
     }
     return S;
   };
+const twoTokens: Turn = {
+  k: [
+    [1, 0],
+    [1, 2],
+  ],
+  v: [
+    [3, 4],
+    [1, 2],
+  ],
+  gammas: [0.5, 0.25],
+};
 const turn = (seed: number, gammas: number[]): Turn => ({
   k: rows(gammas.length, 2, seed),
   v: rows(gammas.length, 2, seed + 1),
@@ -154,6 +165,7 @@ export const lesson05 = [
     cases: {
       'one token, no padding': [{ k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, 0, past],
       'one token, all padding': [{ k: [[1, 2]], v: [[3, 4]], gammas: [0.5] }, 1, past],
+      'one of padding, one real': [twoTokens, 1, past],
       'two of padding, three real': [turn(3, [0.9, 0.5, 0.7, 0.8, 0.6]), 2, rows(2, 2, 7)],
       'a first turn': [turn(4, [0.5, 0.9, 0.8]), 1, zeros],
     },

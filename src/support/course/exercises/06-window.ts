@@ -158,6 +158,15 @@ export const lesson06 = [
     cases: {
       'equal scores, a window of 2': [[[1], [1], [1]], [[0], [0], [0]], [[3], [6], [9]], 2],
       'one new token, two kept': [[[1]], [[0], [0], [0]], [[3], [6], [9]], 2],
+      'two keys of four features': [
+        [[2, 0, 0, 0]],
+        [
+          [0, 0, 0, 0],
+          [1, 0, 0, 0],
+        ],
+        [[0], [1]],
+        2,
+      ],
       'a whole text': [rows(4, 2, 1), rows(4, 2, 2), rows(4, 2, 3), 2],
       'one new token, four kept': [rows(1, 2, 4), rows(5, 2, 5), rows(5, 2, 6), 3],
       'two new tokens, four kept': [rows(2, 4, 7), rows(6, 4, 8), rows(6, 2, 9), 4],

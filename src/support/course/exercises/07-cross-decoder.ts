@@ -51,6 +51,16 @@ const runLayersBy =
     return now;
   };
 const runLayers = runLayersBy();
+const twoCached: KeysValues = {
+  k: [
+    [0, 0],
+    [1, 0],
+  ],
+  v: [
+    [2, 4],
+    [6, 8],
+  ],
+};
 const queryMatrices = (layers: number, seed: number): number[][][] =>
   Array.from({ length: layers }, (_, layer) => rows(2, 2, seed + 3 * layer));
 
@@ -106,8 +116,8 @@ export const lesson07 = [
     reference: globalCache,
     cases: {
       'one token': [[[3, 4]], identity, exchange],
+      'a token with very small features': [[[0.001, -0.002]], identity, exchange],
       'three tokens, keys narrower than the model': [rows(3, 4, 1), rows(4, 2, 2), rows(4, 3, 3)],
-      'a token with very small features': [[[1e-4, -2e-4]], rows(2, 2, 4), rows(2, 2, 5)],
     },
     mistakes: {
       'norm forgotten': {
@@ -149,6 +159,8 @@ export const lesson07 = [
     reference: runLayers,
     cases: {
       'one token, one layer': [[[1, 2]], [identity], { k: [[1, 1]], v: [[10, 20]] }],
+      'two tokens, one layer': [identity, [exchange], twoCached],
+      'one new token, two layers': [[[1, 0]], [identity, exchange], twoCached],
       'three tokens, one layer': [
         rows(3, 2, 1),
         queryMatrices(1, 2),
