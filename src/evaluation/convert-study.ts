@@ -8,10 +8,14 @@
  *   window                          window of C       a seed              the text
  *   window, converted               window of C       the Transformer     the text
  *   window, converted, distilled    window of C       the Transformer     text and Transformer
+ *   window, converted, noise 0.2    window of C       the Transformer,    the text
+ *                                                     with noise
  *   window, distilled               window of C       a seed              text and Transformer
  *   window, keys of the top layer   window of C       the Transformer,    the text
  *                                                     K̂, V̂ from its top
  *   and the second to the fourth with gated retention
+ *
+ * Noise moves each weight by a normal number times 0.2 of the root mean square of its tensor.
  *
  * Compare a converted model with `Transformer goes on`: both have seen all these tokens. Trained
  * weights take a lower learning rate than fresh ones, because large steps destroy what they know.
@@ -19,6 +23,7 @@
 import type { TransformerConfig } from '../models/config';
 import type { LanguageModel } from '../models/language-model';
 import { createModel } from '../models/presets';
+import { SeededRandom } from '../tensor/random';
 import { loadModel } from '../training/checkpoint';
 import { readCorpus, splitText } from '../training/corpus';
 import { distillation } from '../training/distillation';
@@ -57,8 +62,26 @@ export function modelOfKind(
     : matchingYoco(config, { selfDecoder: 'gated-retention' });
   if (kind.includes('keys of the top'))
     return yocoFromTransformer(transformer, yoco, { seed, keysFrom: [config.layers - 1] });
-  if (kind.includes('converted')) return yocoFromTransformer(transformer, yoco, { seed });
-  return createModel(yoco, { seed });
+  if (!kind.includes('converted')) return createModel(yoco, { seed });
+  const converted = yocoFromTransformer(transformer, yoco, { seed });
+  const [, noise] = / noise ([\d.]+)$/.exec(kind) ?? [];
+  if (noise !== undefined) addNoise(converted, Number(noise), seed);
+  return converted;
+}
+
+/** Moves each weight by a normal number times `size` of the root mean square of its tensor. */
+function addNoise(model: LanguageModel, size: number, seed: number): void {
+  const random = new SeededRandom(seed);
+  const weights = toStateDict(model.parameters);
+  for (const [name, tensor] of weights) {
+    const { data } = tensor;
+    let squares = 0;
+    for (let i = 0; i < data.length; i++) squares += data[i] ** 2;
+    const scale = size * Math.sqrt(squares / data.length);
+    const noise = random.normals(data.length);
+    weights.set(name, { ...tensor, data: Float32Array.from(data, (x, i) => x + scale * noise[i]) });
+  }
+  loadStateDict(model.parameters, weights);
 }
 
 /** Its batches depend on the seed alone: all kinds read the same text in the same order. */
@@ -93,6 +116,7 @@ export const convertStudy = {
     'gated retention, converted, distilled',
     'window, distilled',
     'window, keys of the top layer',
+    'window, converted, noise 0.2',
   ],
   settings: convertSettings,
   async run(kind, seed, settings, onStep?) {
