@@ -36,8 +36,8 @@ export const places: readonly Place[] = [
   { parts: ['K, V once', 'cross-decoder'], topic: 'other ways to share keys and values' },
 ];
 
-const STEP = 128;
-const BOX_WIDTH = 112;
+const STEP = 136;
+const BOX_WIDTH = 122;
 
 /** @throws RangeError unless there is a lesson of that number. */
 export function youAreHere(lesson: number): Drawing {

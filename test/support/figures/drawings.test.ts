@@ -7,6 +7,7 @@ import { cacheBoxes, type HeldCaches } from '../../../src/support/figures/cache-
 import { type Drawing, Sketch, stepper, widthOf } from '../../../src/support/figures/drawing';
 import { earlyExitWalk } from '../../../src/support/figures/early-exit-walk';
 import { matricesSideBySide } from '../../../src/support/figures/matrices';
+import { type MemorySeries, memoryGrowth } from '../../../src/support/figures/memory-growth';
 import {
   contrast,
   ink,
@@ -63,6 +64,10 @@ const matrices = [
   { name: 'softmax(QKᵀ)', rows: softmax },
 ];
 const title = 'The finding';
+const memories: [MemorySeries, MemorySeries] = [
+  { name: 'Transformer', bytes: [96 * KiB, 768 * KiB] },
+  { name: 'YOCO', bytes: [60 * KiB, 256 * KiB] },
+];
 const drawings: Record<string, Drawing> = {
   yocoBesideTransformer: yocoBesideTransformer(),
   'yocoBesideTransformer, 8 layers': yocoBesideTransformer({ layers: 8, selfDecoder: 'window' }),
@@ -74,6 +79,7 @@ const drawings: Record<string, Drawing> = {
   'matricesSideBySide, letters': matricesSideBySide([matrices[0]], { title, words: [...'a \n'] }),
   stateMovie: stateMovie(states, words, { title }),
   sharingMap: sharingMap(maps),
+  memoryGrowth: memoryGrowth(memories, [64, 512], title),
   ...Object.fromEntries(places.map((_, lesson) => [`youAreHere ${lesson}`, youAreHere(lesson)])),
 };
 
@@ -313,6 +319,29 @@ describe('sharingMap', () => {
   it('refuses a level that is no layer', () => {
     expect(() => sharingMap({ a: [0, 2] })).toThrow("a reads 2; give 'window' or a layer from 0");
     expect(() => sharingMap({})).toThrow('there are no models');
+  });
+});
+
+describe('memoryGrowth', () => {
+  it('has a point for each length and series, at heights in proportion, and the ratio', () => {
+    const { svg, caption } = drawings.memoryGrowth;
+    const heightOf = (colour: string) => {
+      const points = svg
+        .split('\n')
+        .filter((tag) => tag.startsWith(`<rect`) && tag.includes(colour));
+      expect(points).toHaveLength(2);
+      return 274 - 5 - numberIn(points[1], 'y'); // above the axis
+    };
+    const ratio = heightOf(modelColours.transformer) / heightOf(modelColours.yoco);
+    expect(ratio).toBeCloseTo(3, 2);
+    expect(svg).toContain('>3.00 ×<');
+    expect(caption).toBe(
+      'The finding. At 512 tokens: Transformer 768 KiB, YOCO 256 KiB, 3.00 × as much.',
+    );
+  });
+  it('refuses lengths that do not rise, and a size too few', () => {
+    expect(() => memoryGrowth(memories, [2, 1], title)).toThrow('lengths are 2, 1; give two');
+    expect(() => memoryGrowth(memories, [1, 2, 3], title)).toThrow('Transformer has 2 sizes');
   });
 });
 
