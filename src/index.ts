@@ -62,12 +62,29 @@ export { cacheBytes, GB, GiB, parameterCount, weightBytes } from './costs/memory
 export { decodeFlops, forwardFlops, prefillFlops, trainingFlops } from './costs/operations';
 export { countFlops } from './costs/flop-counter';
 export {
+  batchThatFits,
+  type Rates,
+  type Serving,
+  sequenceCost,
+  stepBytes,
+  throughput,
+} from './costs/throughput';
+export {
+  activationBytes,
   bytesPerToken,
+  dataSheetRates,
+  fittedRates,
+  impliedActivations,
   notReproduced,
+  officialPrefillChunk,
   paper65B,
   profile3B,
   publishedProfile,
   publishedRatioBySize,
+  ratesOfTheTransformer,
+  stated512K,
+  statedBytesAt1M,
+  throughput3B,
   tokensIn,
 } from './costs/paper';
 // inference
