@@ -166,6 +166,10 @@ export const lesson01 = [
           }),
         hint: 'Your tokens do not see themselves. What should the first one see?',
       },
+      'diagonal only': {
+        wrong: (_, __, v) => v.map((value) => [...value]),
+        hint: 'Your tokens see only themselves: every output is its own value. Which keys m ≤ n?',
+      },
       'as wide as the query': {
         wrong: (q, k, v) => attend(q, k, v).map((row) => asWideAs(q[0], row)),
         hint: 'Your rows are as wide as q. They are means of the values, so as wide as v.',

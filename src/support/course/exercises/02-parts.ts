@@ -27,8 +27,8 @@ export const lesson02 = [
     reference: norm,
     cases: {
       'three and four': [[3, 4], 0],
-      'eight features': [numbers(8, 1), 1e-5],
       'a mean far from 0': [[5, 6, 7, 8], 1e-5],
+      'eight features': [numbers(8, 1), 1e-5],
       'very small features': [[1e-3, -1e-3], 1e-5],
       'all zeros': [[0, 0, 0], 1e-5],
     },
@@ -114,6 +114,7 @@ export const lesson02 = [
     cases: {
       'a quarter turn': [[1, 0], 1, [Math.PI / 2]],
       'position 0': [[1, 2, 3, 4], 0, [1, 0.1]],
+      'two pairs, quarter and half turns': [[1, 2, 3, 4], 1, [Math.PI / 2, Math.PI]],
       'two pairs, position 3': [[1, 2, 3, 4], 3, [1, 0.1]],
       'three pairs, position 7': [numbers(6, 1), 7, [1, 0.3, 0.01]],
     },

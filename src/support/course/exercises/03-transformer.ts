@@ -1,26 +1,35 @@
 /** Lesson 3: heads side by side, and choosing the next token. */
-import { attentionByDefinition } from '../../../attention/definition';
-import { inParts, inTurn, rows, softmax, total } from './arithmetic';
+import { type AttentionRule, attentionByDefinition } from '../../../attention/definition';
+import { dot, inParts, inTurn, rows, softmax, total, transposed } from './arithmetic';
 import { exercise } from './exercise';
 
 type MultiHead = (q: number[][], k: number[][], v: number[][], heads: number) => number[][];
+type OneHead = (inputs: Record<'q' | 'k' | 'v', number[][]>, rule: AttentionRule) => number[][];
 interface Choices {
   cut?: (row: number[], heads: number) => number[][];
+  attend?: OneHead;
   scale?: (width: number) => number; // from the width of a whole row
   causal?: boolean;
 }
 const multiHead =
-  ({ cut = inParts, scale, causal }: Choices = {}): MultiHead =>
+  ({ cut = inParts, attend = attentionByDefinition, scale, causal }: Choices = {}): MultiHead =>
   (q, k, v, heads) => {
     const outputs: number[][][] = []; // [heads][N][Dv]
     for (let h = 0; h < heads; h++) {
       const ofHead = (x: number[][]): number[][] => x.map((row) => cut(row, heads)[h]);
       const inputs = { q: ofHead(q), k: ofHead(k), v: ofHead(v) };
-      outputs.push(attentionByDefinition(inputs, { scale: scale?.(q[0].length), causal }));
+      outputs.push(attend(inputs, { scale: scale?.(q[0].length), causal }));
     }
     return q.map((_, n) => outputs.flatMap((output) => output[n]));
   };
 const reference = multiHead();
+/** Later tokens are not masked: their score is 0. */
+const zeroForTheFuture: OneHead = ({ q, k, v }) =>
+  q.map((query, n) => {
+    const scores = k.map((key, m) => (m > n ? 0 : dot(query, key) / Math.sqrt(query.length)));
+    const weights = softmax(scores);
+    return transposed(v).map((column) => dot(weights, column));
+  });
 
 /** The first token at which the sum of the shares passes u. */
 function pick(weights: number[], u: number): number {
@@ -74,6 +83,21 @@ export const lesson03 = [
     reference,
     cases: {
       'one token': [[[1, 2]], [[3, 4]], [[5, 6]], 2],
+      'two tokens, queries of 0': [
+        [
+          [0, 0],
+          [0, 0],
+        ],
+        [
+          [1, 2],
+          [3, 4],
+        ],
+        [
+          [2, 4],
+          [6, 8],
+        ],
+        2,
+      ],
       'one head': [rows(3, 2, 1), rows(3, 2, 2), rows(3, 2, 3), 1],
       'three tokens, two heads': [rows(3, 4, 4), rows(3, 4, 5), rows(3, 4, 6), 2],
       'four tokens, three heads': [rows(4, 6, 7), rows(4, 6, 8), rows(4, 6, 9), 3],
@@ -92,6 +116,14 @@ export const lesson03 = [
       'missing causal mask': {
         wrong: multiHead({ causal: false }),
         hint: 'Missing causal mask: tokens see those that follow.',
+      },
+      'score 0 instead of −∞': {
+        wrong: multiHead({ attend: zeroForTheFuture }),
+        hint: 'Later tokens have the score 0, and exp(0) is 1. Which score has an exponential of 0?',
+      },
+      'diagonal only': {
+        wrong: (_, __, v) => v.map((row) => [...row]),
+        hint: 'Your result is v itself: each token sees only itself. Which tokens should it see?',
       },
       'one big head': {
         wrong: (q, k, v) => reference(q, k, v, 1),
