@@ -119,7 +119,7 @@ export const lesson03 = [
       },
       'score 0 instead of −∞': {
         wrong: multiHead({ attend: zeroForTheFuture }),
-        hint: 'Later tokens have the score 0, and exp(0) is 1. Which score has an exponential of 0?',
+        hint: 'Later tokens have the score 0, and exp(0) is 1. Of which score is exp 0?',
       },
       'diagonal only': {
         wrong: (_, __, v) => v.map((row) => [...row]),
