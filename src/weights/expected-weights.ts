@@ -6,7 +6,7 @@
  */
 import type { ModelConfig, TransformerConfig, YocoConfig } from '../models/config';
 import { shown, shownName } from '../tensor/shapes';
-import type { StateDict } from './state-dict';
+import type { StateTensor } from './state-dict';
 
 export interface ExpectedWeight {
   name: string;
@@ -99,7 +99,7 @@ function* weights(prefix: string, axesOf: Record<string, Axis[]>): Generator<Exp
  */
 export function checkConfigFits(
   config: ModelConfig,
-  tensors: StateDict,
+  tensors: ReadonlyMap<string, Pick<StateTensor, 'shape'>>,
   where: { config: string; weights: string },
 ): void {
   const fields = config as unknown as Record<string, unknown>;

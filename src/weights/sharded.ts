@@ -57,7 +57,7 @@ function readIndex(path: string, refuse: Refuse): Map<string, string> {
   const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {
     // A shard lies beside its index; a path could lead anywhere.
-    if (typeof shard !== 'string' || !/^[\w.-]+\.safetensors$/.test(shard))
+    if (typeof shard !== 'string' || !/^[^/\\]+\.safetensors$/.test(shard))
       refuse(
         `weight_map places ${shownName(name)} in ${shownName(String(shard))}; give the name of a ` +
           '.safetensors file in the same folder.',
