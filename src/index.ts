@@ -160,4 +160,5 @@ export { threeFormsOnOneTriangle } from './support/figures/three-forms';
 export { yocoBesideTransformer } from './support/figures/yoco-beside-transformer';
 export { show, showTable } from './support/notebook/show';
 export { showLive } from './support/notebook/show-live';
+export { streamText } from './support/notebook/stream-text';
 export { checkEqual, checkThat, compareGuess, showClaims } from './support/notebook/check-equal';

@@ -16,6 +16,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type IndexedImage, indexedPng } from './indexed-png';
 import type { Output } from './kernel-client';
 import { textOf } from './notebook-file';
 import { outputOf } from './run-command';
@@ -83,11 +84,21 @@ function drawAll(browser: string, figures: unknown[]): Still[] {
     const args = [...FLAGS, `--user-data-dir=${folder}`, `file://${page}`];
     const options = { encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 120_000 } as const;
     const { stdout } = spawnSync(browser, args, options);
-    const found = (stdout ?? '').matchAll(/<pre>(\d+) data:(image\/\w+);base64,([^<]+)<\/pre>/g);
-    return [...found].map(([, width, type, base64]) => ({ type, base64, width: Number(width) }));
+    const found = (stdout ?? '').matchAll(/<pre>([^<]+)<\/pre>/g);
+    return [...found].map(([, json]) => fromPage(JSON.parse(json) as FromPage));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** What the page prints: a JPEG, or the colours and rows of a PNG. */
+type FromPage = Still | { width: number; indexed: Omit<IndexedImage, 'rows'> & { rows: string } };
+
+function fromPage(printed: FromPage): Still {
+  if (!('indexed' in printed)) return printed;
+  const { width, indexed } = printed;
+  const png = indexedPng({ ...indexed, rows: Buffer.from(indexed.rows, 'base64') });
+  return { type: 'image/png', base64: png.toString('base64'), width };
 }
 
 function pageOf(figures: unknown[]): string {
@@ -96,7 +107,8 @@ function pageOf(figures: unknown[]): string {
   return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body>
 <script>
 const dataUri = (svg) => 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(svg);
-async function still(uri, type, background) {
+
+async function paint(uri, background) {
   const image = new Image();
   image.src = uri;
   await image.decode();
@@ -107,20 +119,54 @@ async function still(uri, type, background) {
   context.fillStyle = background;
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return image.width + ' ' + canvas.toDataURL(type, 0.8);
+  return { canvas, context, width: image.width };
 }
+
+async function zlib(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate'));
+  const reader = new FileReader();
+  reader.readAsDataURL(await new Response(stream).blob());
+  await new Promise((done) => { reader.onload = done; });
+  return reader.result.split(',')[1];
+}
+
+/** Colours in steps of 17 and opacity in steps of 51; in larger steps if they are too many. */
+async function indexed({ canvas, context, width }, step = 17) {
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  const near = (value, step) => Math.min(255, Math.round(value / step) * step);
+  const numbers = new Map();
+  const rows = new Uint8Array((canvas.width + 1) * canvas.height); // each begins with a 0
+  for (let y = 0; y < canvas.height; y++) {
+    for (let x = 0; x < canvas.width; x++) {
+      const at = 4 * (y * canvas.width + x);
+      const alpha = near(data[at + 3], 51);
+      const parts = [0, 1, 2].map((i) => (alpha ? near(data[at + i], step) : 0));
+      const colour = [...parts, alpha].join();
+      if (!numbers.has(colour)) numbers.set(colour, numbers.size);
+      rows[y * (canvas.width + 1) + 1 + x] = numbers.get(colour);
+    }
+  }
+  if (numbers.size > 256) return indexed({ canvas, context, width }, 2 * step);
+  const palette = [...numbers.keys()].map((colour) => colour.split(',').map(Number));
+  const size = { width: canvas.width, height: canvas.height };
+  return { width, indexed: { ...size, palette, rows: await zlib(rows) } };
+}
+
 async function stillOf(figure) {
-  if (typeof figure === 'string') return still(dataUri(figure), 'image/png', 'rgba(0,0,0,0)');
+  if (typeof figure === 'string') return indexed(await paint(dataUri(figure), 'rgba(0,0,0,0)'));
   const { data, layout } = figure;
   const size = { width: ${WIDTH}, height: layout.height ?? 420 };
   const onWhite = { ...layout, font: { ...layout.font, color: '#444444' } };
   const svg = await Plotly.toImage({ data, layout: onWhite }, { format: 'svg', ...size });
-  return still(svg, 'image/jpeg', 'white');
+  const { canvas, width } = await paint(svg, 'white');
+  const type = 'image/jpeg';
+  return { type, width, base64: canvas.toDataURL(type, 0.8).split(',')[1] };
 }
+
 (async () => {
   for (const figure of ${json}) {
     const pre = document.createElement('pre');
-    pre.textContent = await stillOf(figure);
+    pre.textContent = JSON.stringify(await stillOf(figure));
     document.body.append(pre);
   }
 })();
