@@ -199,7 +199,7 @@ describe('the commands', { timeout: 60_000 }, () => {
     ['train', ['--steps', 'many'], /steps.*many/s],
     ['study', ['horoscope'], /horoscope.*recall.*needle/s],
     ['study', ['recall', '--kinds', 'mamba'], /mamba is .*; there are Transformer/],
-    ['html', ['--only', '99'], /No notebook begins with 99; there are 00-start-here/],
+    ['html', ['--out', 'docs'], /docs holds files that are no book .*Name an empty folder/],
     ['bench', ['--only', 'speed'], /--only speed: no such table; there are matmul/],
     ['walkthrough', ['--only', '99'], /No notebook begins with 99; there are 00-start-here/],
     ['walkthrough', ['--timeout', 'soon'], /--timeout is soon; give a number of seconds/],

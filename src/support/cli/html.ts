@@ -1,189 +1,195 @@
 /**
- * `npm run html`: the notebooks as pages that need no kernel, no script and no network.
+ * `npm run html`: the course and its documents as a book of web pages, to be read anywhere: from a
+ * folder, without a network, without scripts.
  *
- * nbconvert, which comes with JupyterLab, makes the HTML. Before it, formulas become MathML (temml)
- * and links lead to the other pages; after it, the scripts are removed. The figures are the still
- * pictures that the notebooks hold.
+ * Sphinx makes the pages, with MyST-NB for the notebooks, in a Python environment of its own.
+ * Before it, links and figures are prepared (book-source.ts); beside it, TypeDoc writes the API
+ * pages; after it, every link of the book is followed.
  */
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join, posix, relative, resolve, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { Command } from 'commander';
-import { type Notebook, readNotebook, sourceOf } from '../notebook/notebook-file';
-import { type Jupyter, prepareJupyter, root } from '../notebook/python-environment';
-import { outputOf, runQuietly } from '../notebook/run-command';
-import { escaped } from '../notebook/show';
+import { deadLinks, filesBelow, foreignRequests, pagesOf } from '../notebook/book-checks';
+import { bookSource, type Files } from '../notebook/book-source';
 import {
-  htmlName,
-  readyForPage,
-  relinkFor,
-  type ToMathML,
-  withoutScripts,
-} from '../notebook/static-page';
+  type Environment,
+  prepareEnvironment,
+  root,
+  runReporting,
+} from '../notebook/python-environment';
+import { runQuietly } from '../notebook/run-command';
 
 interface Options {
   out: string;
-  only?: string;
+  student: boolean;
+  api: boolean;
   repository?: string;
 }
-const folders = ['.', 'exercises', 'solutions', 'assignments', 'solutions/assignments'];
 
-/** @throws Error if temml is not installed. */
-export function mathConverter(): ToMathML {
-  const require = createRequire(__filename);
+/** Sphinx and its theme. Their releases of today need a newer Python than JupyterLab does. */
+export const bookTools: Environment = {
+  what: 'Sphinx, which makes the pages,',
+  command: 'npm run html',
+  folder: '.cache/book/venv',
+  workplace: '.cache/book/making-venv',
+  requirements: '.config/book/requirements.txt',
+  oldestPython: { major: 3, minor: 11 },
+};
+
+const PLACE = join(root, '.cache', 'html');
+
+function readOptions(): Options {
+  const program = new Command('html')
+    .description('Writes the course and its documents as a book of web pages.')
+    .option('--out <folder>', 'where the book goes', PLACE)
+    .option('--student', 'without solutions and what is written for teachers', false)
+    .option('--no-api', 'without the API pages, which take longest')
+    .option(
+      '--repository <url>',
+      'address of the repository’s files, for links to code (default: pages of the book)',
+    );
+  return program.parse().opts<Options>();
+}
+
+/** A file of a package in node_modules. @throws Error if the package is not installed. */
+function fileOf(name: string, path: string): string {
   try {
-    const temml = require('temml') as { renderToString(tex: string, options: object): string };
-    return (tex, displayMode) => temml.renderToString(tex, { displayMode, throwOnError: true });
+    return join(dirname(createRequire(__filename).resolve(`${name}/package.json`)), path);
   } catch {
     throw new Error(
-      'The formulas of the pages need the package temml, which is not installed. ' +
+      `The book needs the package ${name}, which is not installed. ` +
         'Run npm ci, then npm run html again.',
     );
   }
 }
 
-/** Notebooks below notebooks/, such as `exercises/04-….ipynb`, whose names begin with `prefix`. */
-export function notebooksBelow(at: string, prefix = ''): string[] {
-  const found: string[] = [];
-  for (const folder of folders) {
-    if (!existsSync(join(at, folder))) continue;
-    for (const name of readdirSync(join(at, folder)).sort()) {
-      const isWanted = name.endsWith('.ipynb') && name.startsWith(prefix);
-      if (isWanted) found.push(posix.join(folder, name));
-    }
+/** What the pages need beside themselves: formulas' styles and fonts, and Plotly. */
+function copyAssets(to: string): void {
+  const math = join(to, 'math');
+  mkdirSync(math, { recursive: true });
+  cpSync(fileOf('temml', 'dist/Temml-STIX2.css'), join(math, 'math.css'));
+  const font = 'files/stix-two-math-latin-400-normal.woff2';
+  cpSync(fileOf('@fontsource/stix-two-math', font), join(math, 'STIXTwoMath.woff2'));
+  const plotly = fileOf('plotly.js-cartesian-dist-min', 'plotly-cartesian.min.js');
+  cpSync(plotly, join(to, 'plotly.js'));
+}
+
+function writeAll(files: Files, folder: string): void {
+  for (const [path, contents] of files) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), contents);
   }
-  return found;
 }
 
-const STYLE = `
-body { font: 18px/1.6 system-ui, sans-serif; max-width: 46em; margin: 3em auto; padding: 0 1em }
-ul { list-style: none; padding: 0 }
-li { margin: 0.3em 0 }
-`;
-
-/** The front page: a lesson a line, its exercises and solutions beside it. */
-export function frontPage(titles: ReadonlyMap<string, string>): string {
-  const lines: string[] = [];
-  for (const [page, title] of titles) {
-    const isAssignment = posix.dirname(page) === 'assignments';
-    // Exercises and solutions stand beside what they belong to.
-    if (page.includes('/') && !isAssignment) continue;
-    const links = [`<a href="${encodeURI(htmlName(page))}">${escaped(title)}</a>`];
-    for (const folder of isAssignment ? ['solutions'] : ['exercises', 'solutions']) {
-      const other = posix.join(folder, page);
-      if (titles.has(other)) links.push(`<a href="${encodeURI(htmlName(other))}">${folder}</a>`);
-    }
-    lines.push(`<li>${links.join(' · ')}</li>`);
-  }
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>cache-once</title>
-<style>${STYLE}</style></head><body><h1>cache-once</h1>
-<p>An executable textbook of YOCO, the language model that keeps one cache.</p>
-<ul>
-${lines.join('\n')}
-</ul></body></html>
-`;
-}
-
-function readOptions(): Options {
-  const program = new Command('html')
-    .description(
-      'Writes the notebooks as web pages with their outputs: no kernel, no script, no network.',
-    )
-    .option('--out <folder>', 'where the pages go', join(root, '.cache', 'html'))
-    .option('--only <prefix>', 'only notebooks whose name begins with this, for example 04')
-    .option(
-      '--repository <url>',
-      'address of the repository’s files, for links to code (default: those on this machine)',
-    );
-  return program.parse().opts<Options>();
-}
-
-async function main(): Promise<void> {
-  const options = readOptions();
-  const toMathML = mathConverter();
-  const home = join(root, 'notebooks');
-  const all = notebooksBelow(home);
-  const pages = notebooksBelow(home, options.only);
-  if (pages.length === 0) {
-    throw new RangeError(`No notebook begins with ${options.only}; there are ${all.join(', ')}.`);
-  }
-  const jupyter = await prepareJupyter((line) => console.log(line));
-  checkConverter(jupyter);
-
-  const out = resolve(options.out);
-  const repository = options.repository ?? relative(out, root).split(sep).join('/');
-  const titles = new Map<string, string>();
-  const draft = mkdtempSync(join(tmpdir(), 'cache-once-html-'));
-  try {
-    for (const page of pages) {
-      const notebook = readNotebook(join(home, page));
-      titles.set(page, titleOf(notebook) ?? page);
-      const relink = relinkFor(page, new Set(all), repository);
-      let ready: Notebook;
-      try {
-        ready = readyForPage(notebook, toMathML, relink);
-      } catch (error) {
-        throw new Error(`notebooks/${page}: ${(error as Error).message}`);
-      }
-      mkdirSync(join(draft, dirname(page)), { recursive: true });
-      writeFileSync(join(draft, page), JSON.stringify(ready));
-    }
-    for (const folder of folders) {
-      const here = pages.filter((page) => posix.dirname(page) === folder);
-      if (here.length > 0) await convert(jupyter, here, draft, join(out, folder));
-    }
-  } finally {
-    rmSync(draft, { recursive: true, force: true });
-  }
-  if (!options.only) writeFileSync(join(out, 'index.html'), frontPage(titles));
-  console.log(`\nOpen ${join(out, options.only ? htmlName(pages[0]) : 'index.html')}`);
-}
-
-/** The first heading of a notebook. */
-function titleOf({ cells }: Notebook): string | undefined {
-  const text = cells.map(sourceOf).join('\n');
-  return text.match(/^# (.+)$/m)?.[1];
-}
-
-function checkConverter({ tools, whose }: Jupyter): void {
-  const [program, ...args] = tools.nbconvert;
-  if (outputOf(program, [...args, '--version'])) return;
-  throw new Error(
-    `nbconvert makes the pages, and the JupyterLab of ${whose} has none. It belongs to every ` +
-      'JupyterLab: delete .venv/ and run npm start to set it up again, or pip install nbconvert.',
+/** A book may replace a book, and nothing else. */
+function checkPlace(out: string): void {
+  if (out === PLACE || !existsSync(out) || readdirSync(out).length === 0) return;
+  if (existsSync(join(out, '.buildinfo')) && existsSync(join(out, 'searchindex.js'))) return;
+  throw new RangeError(
+    `${out} holds files that are no book of this command, and would be lost. ` +
+      'Name an empty folder or a new one: npm run html -- --out FOLDER.',
   );
 }
 
-/** Converts the notebooks of one folder into pages without scripts. */
-async function convert(
-  { tools }: Jupyter,
-  notebooks: string[],
-  draft: string,
-  target: string,
-): Promise<void> {
-  const place = relative(process.cwd(), target) || '.';
-  console.log(`… ${notebooks.length} pages for ${place}, about a second each`);
-  mkdirSync(target, { recursive: true });
-  const [program, ...args] = tools.nbconvert;
-  const drafts = notebooks.map((page) => join(draft, page));
-  const nbconvert = [...args, '--to', 'html', '--output-dir', target, ...drafts];
-  const { code, lines } = await runQuietly(program, nbconvert);
-  if (code !== 0) throw new Error(`nbconvert failed:\n${lines.slice(-5).join('\n')}`);
-  for (const page of notebooks) {
-    const file = join(target, htmlName(posix.basename(page)));
-    writeFileSync(file, withoutScripts(readFileSync(file, 'utf8')));
+/** @throws Error with the warnings and errors among the lines, if the program failed. */
+function checkEnd({ code, lines }: { code: number; lines: string[] }): void {
+  if (code === 0) return;
+  const wrong = lines.filter((line) => /warning|error/i.test(line));
+  const shown = wrong.length > 0 ? wrong.slice(0, 20) : lines.slice(-5);
+  throw new Error(`The pages could not be made:\n${shown.join('\n')}`);
+}
+
+async function main(): Promise<void> {
+  const { student, api, repository, ...options } = readOptions();
+  const out = resolve(options.out);
+  checkPlace(out);
+  const started = performance.now();
+  const say = (line: string): void => console.log(line);
+  const files = bookSource(root, { student, repository });
+  const python = await prepareEnvironment(bookTools, say);
+
+  const workplace = join(root, '.cache', 'book');
+  const draft = mkdtempSync(join(workplace, 'draft-'));
+  try {
+    const [source, pages] = [join(draft, 'source'), join(draft, 'pages')];
+    writeAll(files.source, source);
+    writeAll(files.beside, pages);
+    copyAssets(join(draft, 'assets'));
+    console.log(`… Sphinx: ${files.source.size} files${api ? '; TypeDoc: the API pages' : ''}`);
+    const sphinx = runReporting(
+      say,
+      python,
+      ['-m', 'sphinx', ...SPHINX_OPTIONS, '-d', join(draft, 'trees'), source, pages],
+      {
+        ...process.env,
+        CACHE_ONCE_NODE: process.execPath,
+        CACHE_ONCE_ASSETS: join(draft, 'assets'),
+        CACHE_ONCE_API: api ? '1' : '0',
+        CACHE_ONCE_REPOSITORY: repository ?? '',
+        NO_COLOR: '1',
+        PYTHONDONTWRITEBYTECODE: '1',
+      },
+    );
+    const to = join(pages, 'api');
+    const typedoc = api
+      ? runQuietly(process.execPath, [fileOf('typedoc', 'bin/typedoc'), ...typeDocOptions(to)])
+      : { code: 0, lines: [] };
+    for (const end of await Promise.all([sphinx, typedoc])) checkEnd(end);
+    if (api) linkBack(to, join(pages, 'index.html'));
+
+    refuse('Links that lead nowhere', deadLinks(pages));
+    refuse('What would be fetched from another host', foreignRequests(pages));
+    replace(out, pages);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
   }
-  console.log(`✓ ${notebooks.length} pages in ${place}`);
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  const count = pagesOf(out).length;
+  console.log(`✓ ${count} pages in ${relative(process.cwd(), out) || '.'}, ${seconds} s`);
+  console.log(`\nOpen ${join(out, 'index.html')}`);
+}
+
+/** Stands for the book's first page until it is known how deep a page of the API lies. */
+const BOOK = 'https://book.invalid/';
+function linkBack(api: string, front: string): void {
+  for (const page of filesBelow(api, '.html')) {
+    const address = relative(dirname(page), front).split(sep).join('/');
+    writeFileSync(page, readFileSync(page, 'utf8').replaceAll(BOOK, address));
+  }
+}
+
+const typeDocOptions = (to: string): string[] => {
+  const link = ['--titleLink', BOOK];
+  return ['--out', to, '--logLevel', 'Warn', ...link];
+};
+
+/** Every warning is an error. */
+const SPHINX_OPTIONS = ['-W', '--keep-going', '-c', join(root, '.config', 'book')];
+
+function refuse(what: string, found: string[]): void {
+  if (found.length > 0) throw new Error(`${what}:\n${found.slice(0, 20).join('\n')}`);
+}
+
+/** Moves the new book to its place. */
+function replace(out: string, pages: string): void {
+  mkdirSync(dirname(out), { recursive: true });
+  rmSync(out, { recursive: true, force: true });
+  try {
+    renameSync(pages, out);
+  } catch {
+    cpSync(pages, out, { recursive: true }); // another disk
+  }
 }
 
 if (require.main === module) {

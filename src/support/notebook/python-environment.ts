@@ -1,54 +1,85 @@
 /**
- * The Python side of a notebook: JupyterLab in .venv/, made the first time and again when its
- * requirements change.
+ * What is written in Python: JupyterLab in .venv/ and the tools of `npm run html` in .cache/, each
+ * in an environment of its own, made the first time and again when its requirements change.
  *
- * The environment is made in .cache/ and then renamed, so that .venv/ is always a complete one.
- * Nothing outside the repository is touched, and deleting .venv/ undoes it all. Where no
- * environment can be made, a JupyterLab that is already installed is used.
+ * An environment is made in .cache/ and then renamed, so that it is always a complete one. Nothing
+ * outside the repository is touched, and deleting the folder undoes it all. Where no environment
+ * can be made for JupyterLab, one that is already installed is used.
  */
 import { createHash } from 'node:crypto';
 import {
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { atomicWrite } from '../../weights/atomic-write';
 import { withFolderLock } from './folder-lock';
 import { outputOf, runQuietly } from './run-command';
 
 export const root = join(__dirname, '..', '..', '..');
-const OLDEST = { major: 3, minor: 9 } as const;
 /** Something is printed at least this often, so that nobody thinks that it hangs. */
 const REPORT_MS = 3000;
 
 type Say = (line: string) => void;
 
+/** A Python environment that this project makes for itself; paths are below the repository. */
+export interface Environment {
+  /** What it is for, and the command that makes it. */
+  what: string;
+  command: string;
+  folder: string;
+  /** Where it is made before it moves to `folder`. */
+  workplace: string;
+  requirements: string;
+  oldestPython: { major: number; minor: number };
+}
+const jupyterLab: Environment = {
+  what: 'JupyterLab',
+  command: 'npm start',
+  folder: '.venv',
+  workplace: '.cache/making-venv',
+  requirements: 'notebooks/requirements.txt',
+  oldestPython: { major: 3, minor: 9 },
+};
+
 export interface Jupyter {
   whose: 'this project' | 'this machine';
   /** Program and first arguments of each tool. */
-  tools: { lab: string[]; nbconvert: string[] };
+  tools: { lab: string[] };
   /** The environment to start it in: ours, and where it finds our kernel and our settings. */
   env: NodeJS.ProcessEnv;
 }
 
+const NAMES = [
+  'python3',
+  'python',
+  'py -3',
+  'python3.14',
+  'python3.13',
+  'python3.12',
+  'python3.11',
+];
+
 /** The first Python that is new enough, and all that were found up to it. */
-export function findPython(candidates: string[][] = [['python3'], ['python'], ['py', '-3']]): {
+export function findPython(oldest = jupyterLab.oldestPython): {
   command?: string[];
   found: string[];
 } {
   const found: string[] = [];
-  for (const command of candidates) {
+  for (const name of NAMES) {
+    const command = name.split(' ');
     const [program, ...args] = command;
     const version = outputOf(program, [...args, '--version'])?.match(/Python (\d+)\.(\d+)[.\d]*/);
     if (!version) continue;
-    found.push(`${command.join(' ')} is ${version[0]}`);
+    found.push(`${name} is ${version[0]}`);
     const major = Number(version[1]);
     const minor = Number(version[2]);
-    const isNewEnough = major > OLDEST.major || (major === OLDEST.major && minor >= OLDEST.minor);
+    const isNewEnough = major > oldest.major || (major === oldest.major && minor >= oldest.minor);
     if (isNewEnough) return { command, found };
   }
   return { found };
@@ -69,7 +100,7 @@ const pythonIn = (venv: string): string =>
 export async function prepareJupyter(say: Say, at = root): Promise<Jupyter> {
   let whose: Jupyter['whose'] = 'this project';
   try {
-    if (!isReady(at)) await makeEnvironment(say, at);
+    await prepareEnvironment(jupyterLab, say, at);
   } catch (error) {
     const installed = findJupyterLab(at);
     if (!installed) throw error;
@@ -94,12 +125,9 @@ export async function prepareJupyter(say: Say, at = root): Promise<Jupyter> {
 }
 
 function toolsOf(whose: Jupyter['whose'], at: string): Jupyter['tools'] {
-  if (whose === 'this machine') {
-    return { lab: ['jupyter', 'lab'], nbconvert: ['jupyter', 'nbconvert'] };
-  }
+  if (whose === 'this machine') return { lab: ['jupyter', 'lab'] };
   // The scripts in .venv/ fail where its path holds a $: start Python itself.
-  const python = projectPython(at);
-  return { lab: [python, '-m', 'jupyterlab'], nbconvert: [python, '-m', 'nbconvert'] };
+  return { lab: [projectPython(at), '-m', 'jupyterlab'] };
 }
 
 /** A JupyterLab 4 that works: of an older .venv/, or of this machine. */
@@ -128,70 +156,86 @@ export function kernelSpec(): { argv: string[]; display_name: string; language: 
 }
 
 /** From what an environment was made, and where: its programs hold their own path. */
-function wantedStamp(at: string): string {
-  const requirements = readFileSync(join(at, 'notebooks', 'requirements.txt'));
-  return createHash('sha256').update(join(at, '.venv')).update(requirements).digest('hex');
+function wantedStamp({ folder, requirements }: Environment, at: string): string {
+  const wanted = readFileSync(join(at, requirements));
+  return createHash('sha256').update(join(at, folder)).update(wanted).digest('hex');
 }
 
-function isReady(at: string): boolean {
-  const stamp = join(at, '.venv', '.cache-once');
+/** Whether an environment is there, complete and from today's requirements. */
+export function isReady(environment: Environment, at = root): boolean {
+  const stamp = join(at, environment.folder, '.cache-once');
   return (
     existsSync(stamp) &&
-    readFileSync(stamp, 'utf8') === wantedStamp(at) &&
-    existsSync(projectPython(at))
+    readFileSync(stamp, 'utf8') === wantedStamp(environment, at) &&
+    existsSync(pythonIn(join(at, environment.folder)))
   );
 }
 
-async function makeEnvironment(say: Say, at: string): Promise<void> {
-  const { command, found } = findPython();
-  if (!command) {
-    const instead = found.join(', ') || 'there is no python3 or python on the PATH';
+/**
+ * The Python of an environment, which is made if need be.
+ * @throws Error with what is missing and how to get it, if it cannot be made.
+ */
+export async function prepareEnvironment(
+  environment: Environment,
+  say: Say,
+  at = root,
+): Promise<string> {
+  const { what, command, folder, oldestPython } = environment;
+  const venv = join(at, folder);
+  if (isReady(environment, at)) return pythonIn(venv);
+  const python = findPython(oldestPython);
+  if (!python.command) {
+    const instead = python.found.join(', ') || 'there is no python3 or python on the PATH';
     throw new Error(
-      `JupyterLab needs Python ${OLDEST.major}.${OLDEST.minor} or newer; ${instead}. Install one ` +
-        '(python.org, or your system’s package python3) and run npm start again.',
+      `${what} needs Python ${oldestPython.major}.${oldestPython.minor} or newer; ${instead}. ` +
+        `Install one (python.org, or your system’s package python3) and run ${command} again.`,
     );
   }
-  const workplace = join(at, '.cache', 'making-venv');
+  const program = python.command;
+  const workplace = join(at, environment.workplace);
   const everySoOften = regularly(say);
   await withFolderLock(
     workplace,
     async () => {
-      if (isReady(at)) return; // the process that we waited for has made it
-      say('First time here: installing JupyterLab into .venv/ (one or two minutes).');
+      if (isReady(environment, at)) return; // the process that we waited for has made it
+      say(`First time here: installing ${what} into ${folder}/ (one or two minutes).`);
       const draft = join(workplace, 'venv');
-      await install(command, draft, join(at, 'notebooks', 'requirements.txt'), say);
-      writeFileSync(join(draft, '.cache-once'), wantedStamp(at));
-      moveInto(draft, join(at, '.venv'), join(workplace, 'old'));
+      await install(program, draft, environment, at, say);
+      writeFileSync(join(draft, '.cache-once'), wantedStamp(environment, at));
+      moveInto(draft, venv, join(workplace, 'old'), environment);
     },
     (seconds) => {
       const waited = `${seconds.toFixed(0)} s`;
-      everySoOften(`Another npm start sets up .venv/ or was stopped just now; waiting, ${waited}.`);
+      everySoOften(
+        `Another ${command} sets up ${folder}/ or was stopped just now; waiting, ${waited}.`,
+      );
     },
   );
+  return pythonIn(venv);
 }
 
 /** @throws Error with what failed and what to do. */
 async function install(
-  python: string[],
+  [program, ...before]: string[],
   venv: string,
-  requirements: string,
+  { what, command, requirements }: Environment,
+  at: string,
   say: Say,
 ): Promise<void> {
-  const [program, ...before] = python;
   const made = await runReporting(say, program, [...before, '-m', 'venv', venv]);
   if (made.code !== 0) {
     throw new Error(
       `Python has no working venv module: ${made.lines.at(-1) ?? 'it said nothing'}. ` +
-        'On Debian or Ubuntu: sudo apt install python3-venv. Then run npm start again.',
+        `On Debian or Ubuntu: sudo apt install python3-venv. Then run ${command} again.`,
     );
   }
-  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '-r', requirements];
-  const { code, lines } = await runReporting(say, pythonIn(venv), pip);
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '-r'];
+  const { code, lines } = await runReporting(say, pythonIn(venv), [...pip, join(at, requirements)]);
   if (code !== 0) {
     const reason = lines.filter((line) => /error/i.test(line)).at(-1) ?? lines.at(-1);
     throw new Error(
-      `JupyterLab could not be installed: ${reason}. Is the network, or your mirror of the ` +
-        'Python package index, reachable? Run npm start again: it begins afresh.',
+      `${what} could not be installed: ${reason}. Is the network, or your mirror of the ` +
+        `Python package index, reachable? Run ${command} again: it begins afresh.`,
     );
   }
   const names = lines.find((line) => line.startsWith('Successfully installed'))?.split(' ') ?? [];
@@ -199,21 +243,23 @@ async function install(
 }
 
 /** Runs a program and says every few seconds where it stands. */
-async function runReporting(
+export async function runReporting(
   say: Say,
   program: string,
   args: string[],
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<{ code: number; lines: string[] }> {
   const started = performance.now();
-  let lastLine = 'making the environment';
+  let lastLine = 'starting';
   const timer = setInterval(() => {
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     say(`  ${seconds} s: ${lastLine.trim().slice(0, 80)}`);
   }, REPORT_MS);
   try {
-    return await runQuietly(program, args, (line) => {
+    const follow = (line: string): void => {
       lastLine = line;
-    });
+    };
+    return await runQuietly(program, args, follow, env);
   } finally {
     clearInterval(timer);
   }
@@ -230,7 +276,7 @@ function regularly(say: Say): Say {
 }
 
 /** Renames `draft` to `venv`; its scripts, which hold their own path, then hold the new one. */
-function moveInto(draft: string, venv: string, old: string): void {
+function moveInto(draft: string, venv: string, old: string, environment: Environment): void {
   const scripts = scriptsOf(draft);
   for (const name of readdirSync(scripts)) {
     const path = join(scripts, name);
@@ -240,12 +286,14 @@ function moveInto(draft: string, venv: string, old: string): void {
     if (text.includes(draft)) writeFileSync(path, text.replaceAll(draft, venv));
   }
   try {
+    mkdirSync(dirname(venv), { recursive: true });
     if (existsSync(venv)) renameSync(venv, old);
     renameSync(draft, venv);
   } catch (error) {
+    const { what, command, folder } = environment;
     throw new Error(
-      `.venv/ could not be replaced (${(error as Error).message}). ` +
-        'Stop the JupyterLab that runs from it, and run npm start again.',
+      `${folder}/ could not be replaced (${(error as Error).message}). ` +
+        `Stop the ${what} that runs from it, and run ${command} again.`,
     );
   }
 }

@@ -12,9 +12,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bookTools } from '../../../src/support/cli/html';
 import {
   findPython,
   kernelSpec,
+  prepareEnvironment,
   prepareJupyter,
   projectPython,
   root,
@@ -193,6 +195,24 @@ describe.skipIf(process.platform === 'win32')('setting up JupyterLab', () => {
     expect([whose, tools.lab]).toEqual(['this machine', ['jupyter', 'lab']]);
     expect(said.join()).toMatch(/needs Python 3\.9.*Using the JupyterLab 4\.2\.5 of this machine/s);
     expect(existsSync(kernelIn(join(folder, 'repository', '.cache', 'jupyter')))).toBe(true);
+  });
+  it('the tools of the book have an environment of their own, and ask for a newer Python', async () => {
+    const repository = join(folder, 'repository');
+    mkdirSync(join(repository, '.config', 'book'), { recursive: true });
+    writeFileSync(join(repository, bookTools.requirements), 'sphinx==9.0.4\n');
+    program('python3', 'echo "Python 3.9.2"');
+    const make = () => prepareEnvironment(bookTools, (line) => void said.push(line), repository);
+    await expect(make()).rejects.toThrow(
+      /Sphinx.* needs Python 3\.11 or newer; python3 is Python 3\.9\.2\. .*run npm run html again/,
+    );
+    python('echo "ERROR: no network" >&2; exit 1');
+    await expect(make()).rejects.toThrow(
+      /Sphinx.* could not be installed: ERROR: no network\. .*Run npm run html again/,
+    );
+    python();
+    expect(await make()).toBe(join(repository, '.cache', 'book', 'venv', 'bin', 'python'));
+    expect(existsSync(join(repository, '.venv'))).toBe(false);
+    expect(log().at(-1)).toMatch(/-m venv .*making-venv/);
   });
   it('… but not a JupyterLab 3', async () => {
     program('jupyter', 'echo 3.6.1');
