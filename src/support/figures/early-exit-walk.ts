@@ -32,7 +32,7 @@ interface Moment {
 const COLUMN = 42;
 const ROW = 24;
 
-/** @throws RangeError for 6 words or more, words too long to be drawn, or an odd number of layers. */
+/** @throws RangeError for 6 words or more, words too long to be drawn, an odd number of layers. */
 export function earlyExitWalk(options: EarlyExitWalkOptions = {}): Drawing {
   const { words = ['The', 'whale', 'rose'], next = 'out', layers = 4 } = options;
   checkCount('earlyExitWalk', 'the number of words', words.length, 2, 5);

@@ -88,7 +88,7 @@ function check(series: readonly MemorySeries[], lengths: readonly number[]): voi
   const rising = lengths.every((tokens, i) => tokens > (i === 0 ? 0 : lengths[i - 1]));
   if (lengths.length < 2 || !rising)
     throw new RangeError(
-      `memoryGrowth: lengths are ${lengths.join(', ') || 'none'}; give two or more that rise from 1.`,
+      `memoryGrowth: lengths are ${lengths.join(', ') || 'none'}; give two or more that rise.`,
     );
   for (const { name, bytes } of series) {
     if (bytes.length === lengths.length && bytes.every((size) => size > 0)) continue;

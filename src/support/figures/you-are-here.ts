@@ -1,5 +1,5 @@
 /**
- * A strip at the head of each lesson: the parts of the model, and which of them the lesson is about.
+ * A strip at the head of each lesson: the parts of the model, and which of them it is about.
  */
 import { BOX, type Drawing, Sketch, widthOf } from './drawing';
 import { ink, modelColours } from './palette';

@@ -2,8 +2,9 @@
  * Puts a figure or a table into a notebook.
  *
  * A figure is one message with two forms: Plotly's description, which JupyterLab draws, and its
- * caption as text; a drawing is SVG, if it has steps HTML, and its caption. The kernel's public display function sends one form at a time and only strings,
- * so we use the internal function below it. Outside a notebook the text goes to the console.
+ * caption as text. A drawing is SVG and its caption, and HTML if it has steps. The kernel's public
+ * display function sends one form at a time and only strings, so we use the internal function below
+ * it. Outside a notebook the text goes to the console.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';

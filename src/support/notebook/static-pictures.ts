@@ -130,8 +130,8 @@ async function zlib(bytes) {
   return reader.result.split(',')[1];
 }
 
-/** Colours in steps of 17 and opacity in steps of 51; in larger steps if they are too many. */
-async function indexed({ canvas, context, width }, step = 17) {
+/** Colours in steps of 5 and opacity in steps of 51; in larger steps if they are too many. */
+async function indexed({ canvas, context, width }, step = 5) {
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
   const near = (value, step) => Math.min(255, Math.round(value / step) * step);
   const numbers = new Map();

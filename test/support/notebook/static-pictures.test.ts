@@ -1,4 +1,4 @@
-/** Still pictures beside the outputs of a notebook, drawn by a headless browser where there is one. */
+/** Still pictures beside the outputs of a notebook, drawn by a browser where there is one. */
 import { describe, expect, it } from 'vitest';
 import { lineChart } from '../../../src/support/figures/line-chart';
 import { youAreHere } from '../../../src/support/figures/you-are-here';
