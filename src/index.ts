@@ -140,8 +140,9 @@ export {
   scalingStudy,
   scalingWidths,
 } from './evaluation/scaling-study';
+export { atRate, type RatesRun, ratesSettings, triedRates } from './evaluation/rates-study';
 export { type SplitsRun, splitsSettings } from './evaluation/splits-study';
-export { fitPowerLaw } from './evaluation/power-law';
+export { fitPowerLaw, resampledExponents } from './evaluation/power-law';
 export { byKind, readStudy, spread } from './evaluation/study';
 // pictures, and claims that a cell checks
 export { stackedBars, timeline } from './support/figures/bars';

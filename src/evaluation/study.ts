@@ -31,7 +31,7 @@ export interface StudyRun {
 }
 export interface StudyFile<Run extends StudyRun = StudyRun> {
   study: string;
-  /** The command that makes the file. */
+  /** The command that makes the runs of the file. */
   command: string;
   /** All that decides the results, apart from kind and seed. */
   settings: Record<string, unknown>;
@@ -77,6 +77,18 @@ export function openStudy(path: string, empty: Omit<StudyFile, 'runs'>): StudyFi
       `${path} has other settings (${different.join(', ')}); give another --out, or delete it.`,
     );
   return found;
+}
+
+/** The command that makes these runs: their seeds, and their kinds if the study has others. */
+export function commandOf(
+  { name, kinds }: Pick<Study<never>, 'name' | 'kinds'>,
+  runs: readonly Pick<StudyRun, 'kind' | 'seed'>[],
+): string {
+  const seeds = [...new Set(runs.map(({ seed }) => seed))].sort((a, b) => a - b);
+  const trained = kinds.filter((kind) => runs.some((run) => run.kind === kind));
+  const quoted = trained.map((kind) => `'${kind}'`).join(' ');
+  const chosen = trained.length === kinds.length ? '' : ` --kinds ${quoted}`;
+  return `npm run study -- ${name} --seeds ${seeds.join(' ')}${chosen}`;
 }
 
 /** Each run on a line of its own, so that two versions of a file can be compared. */

@@ -13,12 +13,26 @@ import {
 } from '../../src/evaluation/architectures';
 import { convertStudy, learnerOf, modelOfKind } from '../../src/evaluation/convert-study';
 import { needleStudy } from '../../src/evaluation/needle-study';
-import { fitPowerLaw } from '../../src/evaluation/power-law';
+import { fitPowerLaw, resampledExponents, studentT95 } from '../../src/evaluation/power-law';
+import {
+  atRate,
+  fromRateName,
+  type RatesRun,
+  ratesStudy,
+  triedRates,
+} from '../../src/evaluation/rates-study';
 import { recallStudy } from '../../src/evaluation/recall-study';
-import { atWidth, fromName, scalingStudy } from '../../src/evaluation/scaling-study';
+import {
+  atWidth,
+  fromName,
+  scalingKinds,
+  scalingSettings,
+  scalingStudy,
+} from '../../src/evaluation/scaling-study';
 import { splitsStudy } from '../../src/evaluation/splits-study';
 import {
   byKind,
+  commandOf,
   openStudy,
   readStudy,
   saveStudy,
@@ -26,6 +40,7 @@ import {
   trainAndMeasure,
 } from '../../src/evaluation/study';
 import { createModel, preset } from '../../src/models/presets';
+import { toStateDict } from '../../src/weights/state-dict';
 import { SeededRandom, useTestEngine } from '../helpers';
 import { FadingModel } from '../inference/fading-model';
 
@@ -88,6 +103,15 @@ describe('the file of a study', () => {
     expect(() => readStudy(join(folder, 'cut.json'))).toThrow(/is not a study: .*JSON/);
   });
 
+  it('names the command that makes its runs', () => {
+    const study = { name: 'recall', kinds: ['a', 'b, wide'] };
+    const b = { kind: 'b, wide', seed: 10 };
+    expect(commandOf(study, [b, run, { ...b, seed: 1 }])).toBe(
+      'npm run study -- recall --seeds 1 10',
+    );
+    expect(commandOf(study, [b])).toBe("npm run study -- recall --seeds 10 --kinds 'b, wide'");
+  });
+
   it('is summarised by the mean, the least and the most of each kind', () => {
     expect(spread([1, 2, 6])).toEqual({ mean: 3, least: 1, most: 6, count: 3 });
     expect(() => spread([])).toThrow(/no values/);
@@ -101,7 +125,7 @@ describe('the file of a study', () => {
 
 describe('notebooks/results', () => {
   const results = join(__dirname, '..', '..', 'notebooks', 'results');
-  const studies = [recallStudy, needleStudy, scalingStudy, splitsStudy, convertStudy];
+  const studies = [recallStudy, needleStudy, ratesStudy, scalingStudy, splitsStudy, convertStudy];
 
   it('has one file for each study', () => {
     const names = studies.map(({ name }) => `${name}.json`);
@@ -116,10 +140,30 @@ describe('notebooks/results', () => {
     for (const { kind } of stored.runs) expect(study.kinds).toContain(kind);
     const runs = stored.runs.map(({ kind, seed }) => `${kind} ${seed}`);
     expect(new Set(runs).size).toBe(runs.length);
+    // The command makes these runs and no others: every kind in it with every seed in it.
+    expect(stored.command).toBe(commandOf(study, stored.runs));
+    const kinds = new Set(stored.runs.map(({ kind }) => kind));
+    const seeds = new Set(stored.runs.map(({ seed }) => seed));
+    expect(stored.runs).toHaveLength(kinds.size * seeds.size);
     // Written again, the file is the same to the byte.
     const copy = join(folder, `${study.name}.json`);
     saveStudy(copy, stored);
     expect(readFileSync(copy, 'utf8')).toBe(readFileSync(path, 'utf8'));
+  });
+});
+
+describe('the learning rates of the scaling study', () => {
+  const path = join(__dirname, '..', '..', 'notebooks', 'results', 'rates.json');
+  const { runs } = readStudy<RatesRun>(path);
+
+  it.each(scalingKinds)('%s has the best rate of those that were tried', (kind) => {
+    const lossAt = (rate: number) => runs.find((run) => run.kind === atRate(kind, 32, rate))?.loss;
+    const tried = triedRates.filter((rate) => lossAt(rate) !== undefined);
+    const [best] = [...tried].sort((a, b) => lossAt(a)! - lossAt(b)!);
+    expect(scalingSettings.learningRateAt64[kind]).toBe(best);
+    // Otherwise a rate that was not tried may be better.
+    expect(best).toBeGreaterThan(Math.min(...tried));
+    expect(best).toBeLessThan(Math.max(...tried));
   });
 });
 
@@ -156,15 +200,70 @@ describe('a run', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
+  it('of a model with noise begins near the converted one, further away with more of it', () => {
+    const transformer = createModel({ ...preset('tiny-transformer'), kvHeads: 4 });
+    const weightsOf = (kind: string) => {
+      const model = modelOfKind(kind, transformer, 1, convertStudy.settings);
+      const lists = [...toStateDict(model.parameters).values()].map(({ data }) => [...data]);
+      model.dispose();
+      return lists;
+    };
+    const converted = weightsOf('window, converted');
+    const length = (list: number[]) => Math.hypot(...list);
+    for (const size of [0, 0.2, 0.5]) {
+      for (const [i, list] of weightsOf(`window, converted, noise ${size}`).entries()) {
+        const moved = length(list.map((x, j) => x - converted[i][j]));
+        const share = moved / length(converted[i]);
+        expect(Math.abs(share - size)).toBeLessThanOrEqual(0.3 * size);
+      }
+    }
+    transformer.dispose();
+  });
+
   it('of the scaling study has a name, from which kind and width can be read', () => {
     expect(fromName(atWidth('YOCO, window', 64))).toEqual({ kind: 'YOCO, window', dim: 64 });
     expect(() => fromName('YOCO')).toThrow(/not a kind at a width/);
+    const parts = { kind: 'YOCO, window', dim: 64, rate: 4e-3 };
+    expect(fromRateName(atRate('YOCO, window', 64, 4e-3))).toEqual(parts);
+    expect(() => fromRateName('YOCO')).toThrow(/no kind at a rate/);
   });
 });
 
 describe('a power law', () => {
   const sizes = [1e4, 3e4, 1e5, 3e5, 1e6];
   const loss = (size: number) => 7 * size ** -0.08;
+
+  it('has Student’s t for its points, not two standard errors', () => {
+    // Tables of the t distribution, two-sided 95 %.
+    const wanted = { 1: 12.706, 3: 3.182, 10: 2.228, 11: 2.201, 30: 2.042, 1000: 1.962 };
+    for (const [degrees, t] of Object.entries(wanted)) {
+      expect(studentT95(Number(degrees))).toBeCloseTo(t, 2);
+    }
+    expect(() => studentT95(0)).toThrow(/degrees is 0/);
+    const law = fitPowerLaw(sizes.map((size, i) => ({ size, loss: loss(size) * (1 + i / 99) })));
+    expect(law.margin95).toBeCloseTo(3.182 * law.standardError, 9);
+  });
+
+  it('of seeds drawn again spreads as the seeds do, and alike for kinds that differ by a factor', () => {
+    const random = new SeededRandom(3);
+    const points = sizes.map((size) => {
+      const losses = [1, 2, 3].map(() => loss(size) * Math.exp(0.02 * random.normal()));
+      return { size, losses };
+    });
+    const exponents = resampledExponents(points);
+    const deviations = exponents.map((x) => (x - 0.08) ** 2);
+    const spread = Math.sqrt(deviations.reduce((sum, x) => sum + x, 0) / deviations.length);
+    // By theory 0.02 / √3 · √(2/3) over the root of Σ (ln size − mean)², 3.6; drawn seeds vary.
+    expect(spread).toBeGreaterThan(0.0008);
+    expect(spread).toBeLessThan(0.006);
+
+    const twice = points.map(({ size, losses }) => ({ size, losses: losses.map((x) => 2 * x) }));
+    const ofTwice = resampledExponents(twice);
+    for (const [i, exponent] of exponents.entries()) expect(ofTwice[i]).toBeCloseTo(exponent, 9);
+    const same = points.map(({ size, losses }) => ({ size, losses: losses.map(() => losses[0]) }));
+    expect(new Set(resampledExponents(same, 20)).size).toBe(1);
+    expect(() => resampledExponents([{ size: 1, losses: [1] }])).toThrow(/give two seeds or more/);
+  });
 
   it('is found exactly without noise', () => {
     const law = fitPowerLaw(sizes.map((size) => ({ size, loss: loss(size) })));
@@ -175,12 +274,11 @@ describe('a power law', () => {
 
   it('is within the 95 % interval of its standard error in about 95 % of noisy fits', () => {
     const random = new SeededRandom(1);
-    const studentT = 3.18; // for 95 % and 3 degrees of freedom
     let inside = 0;
     for (let trial = 0; trial < 400; trial++) {
       const noisy = (size: number) => loss(size) * Math.exp(0.02 * random.normal());
       const law = fitPowerLaw(sizes.map((size) => ({ size, loss: noisy(size) })));
-      if (Math.abs(law.exponent - 0.08) < studentT * law.standardError) inside++;
+      if (Math.abs(law.exponent - 0.08) < law.margin95) inside++;
     }
     expect(inside / 400).toBeGreaterThan(0.91);
     expect(inside / 400).toBeLessThan(0.985);

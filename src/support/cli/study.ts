@@ -9,16 +9,18 @@ import { SingleBar } from 'cli-progress';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { convertStudy } from '../../evaluation/convert-study';
 import { needleStudy } from '../../evaluation/needle-study';
+import { ratesStudy } from '../../evaluation/rates-study';
 import { recallStudy } from '../../evaluation/recall-study';
 import { scalingStudy } from '../../evaluation/scaling-study';
 import { splitsStudy } from '../../evaluation/splits-study';
-import { openStudy, type Study, type StudyRun, saveStudy } from '../../evaluation/study';
+import { commandOf, openStudy, type Study, type StudyRun, saveStudy } from '../../evaluation/study';
 import { type EngineName, engineNames, useEngine } from '../backends/use-engine';
 import { root } from '../notebook/python-environment';
 
 type AnyStudy = Study<{ steps: number }>;
 const studies = new Map<string, AnyStudy>();
-for (const study of [recallStudy, needleStudy, scalingStudy, splitsStudy, convertStudy]) {
+const all = [recallStudy, needleStudy, ratesStudy, scalingStudy, splitsStudy, convertStudy];
+for (const study of all) {
   studies.set(study.name, study as AnyStudy); // each is run with its own settings only
 }
 
@@ -77,7 +79,8 @@ async function main(): Promise<void> {
     );
   const settings = steps === undefined ? study.settings : { ...study.settings, steps };
   const path = out ?? join(root, 'notebooks', 'results', `${name}.json`);
-  const file = openStudy(path, { study: name, command: `npm run study -- ${name}`, settings });
+  const shorter = steps === undefined ? '' : ` --steps ${steps}`;
+  const file = openStudy(path, { study: name, command: '', settings });
   const { name: engineName, device } = await useEngine(wanted);
   const engine = `${engineName}: ${device}`;
   console.log(`Engine: ${engineName}, ${device}. The results go to ${path}.`);
@@ -90,6 +93,7 @@ async function main(): Promise<void> {
       // Another process may have added runs meanwhile: read the file again before writing it.
       const { runs } = openStudy(path, file);
       file.runs = [...runs.filter((other) => !isSame(other)), run];
+      file.command = `${commandOf(study, file.runs)}${shorter}`;
       saveStudy(path, file);
     }
   }
