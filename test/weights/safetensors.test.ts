@@ -175,7 +175,14 @@ describe('a truncated or hostile file is refused, and the tensor is named', () =
       fileOf({ a: entry('F32', [1], [0, 4]) }),
       /take 4 bytes, but 8 follow/,
     ],
-    ['an empty file', new Uint8Array(3), /the file has 3 bytes/],
+    ['an empty file', new Uint8Array(0), /the file has 0 bytes/],
+    ['a length that is cut', new Uint8Array(7), /the file has 7 bytes; the length of the header/],
+    [
+      'a header above the limit of the format',
+      fileOf('', 1e8 + 1, 100_000_001n),
+      /header is said to be 100000001 bytes/,
+    ],
+    ['a length and nothing after it', fileOf('', 0), /x: header: this is not JSON/],
   ])('%s', (_, bytes, message) => {
     expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(message);
     expect(() => readSafetensors(bytes, { where: 'x' })).toThrow(RangeError);
