@@ -151,6 +151,20 @@ describe('tokens are checked before anything is computed', () => {
     tf.dispose(tensors);
     model.dispose();
   });
+  it('a wrong id is found wherever it stands, and named alike in arrays and tensors', () => {
+    const model = createModel(preset('tiny-yoco'));
+    const [B, N] = [2, 3];
+    for (let b = 0; b < B; b++)
+      for (let n = 0; n < N; n++) {
+        const rows = Array.from({ length: B }, () => new Array<number>(N).fill(1));
+        rows[b][n] = 64;
+        const tensor = tf.tensor2d(rows, [B, N], 'int32');
+        for (const tokens of [rows, tensor])
+          expect(() => model.forward(tokens)).toThrow(`token ${n} of sequence ${b} is 64;`);
+        tensor.dispose();
+      }
+    model.dispose();
+  });
   it('chunk sizes and steps', () => {
     const model = createModel(preset('tiny-yoco'));
     const cache = model.newCache();

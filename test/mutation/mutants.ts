@@ -93,9 +93,10 @@ export function mutantsOf(file: string, text: string): Mutant[] {
     if (operator === ts.SyntaxKind.MinusToken || operator === ts.SyntaxKind.ExclamationToken)
       add(operand.parent, [operand.getText()]);
   }
-  /** f(a, b) as f(b, a). */
-  function addSwapped({ arguments: list }: ts.CallExpression | ts.NewExpression): void {
-    if (!list || list.length < 2) return;
+  /** f(a, b) as f(b, a), unless that is the same by definition. */
+  function addSwapped(call: ts.CallExpression | ts.NewExpression): void {
+    const list = call.arguments;
+    if (!list || list.length < 2 || isSymmetric(call)) return;
     const [first, second] = list;
     const [a, b] = [first.getText(), second.getText()];
     if (a === b || isWritten(first) || isWritten(second)) return;
@@ -105,6 +106,9 @@ export function mutantsOf(file: string, text: string): Mutant[] {
   visit(source);
   return mutants;
 }
+
+const isSymmetric = ({ expression }: ts.CallExpression | ts.NewExpression): boolean =>
+  /^(Math\.(min|max)|dot)$/.test(expression.getText());
 
 const isType = (node: ts.Node): boolean =>
   ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node);

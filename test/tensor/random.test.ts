@@ -37,6 +37,13 @@ describe('numbers from one seed', () => {
       }),
     );
   });
+  it('differ for seeds that differ only above their lower 32 bits', () => {
+    const starts = [0, 1, 2, 2 ** 20].map((upper) => {
+      const random = new SeededRandom(5 + upper * 2 ** 32);
+      return [random.uniform(), random.uniform()].join();
+    });
+    expect(new Set(starts).size).toBe(starts.length);
+  });
   it('neighbouring seeds begin unrelated: the first draws of seeds 0, 1, 2, … fill the range and do not follow each other', () => {
     const first = (draw: (random: SeededRandom) => number) =>
       Array.from({ length: 2000 }, (_, seed) => draw(new SeededRandom(seed)));
