@@ -8,10 +8,17 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import * as index from '../../../src/index';
 import * as retentionForm from '../../../src/retention/retention-form';
 import * as backward from '../../../src/support/course/assignments/1-chunkwise-backward';
+import * as delta from '../../../src/support/course/assignments/2-delta-rule';
 import * as eightBit from '../../../src/support/course/assignments/3-eight-bit-cache';
 import * as exactPrefill from '../../../src/support/course/assignments/4-exact-prefill';
+import * as fair from '../../../src/support/course/assignments/5-fair-comparison';
 import { isClose, judgeParts, type Report } from '../../../src/support/course/assignments/judge';
-import { codeOf, readNotebook, sourceOf } from '../../../src/support/notebook/notebook-file';
+import {
+  codeOf,
+  readNotebook,
+  sourceOf,
+  textOf,
+} from '../../../src/support/notebook/notebook-file';
 import { root } from '../../../src/support/notebook/python-environment';
 import { useTestEngine } from '../../helpers';
 
@@ -25,6 +32,7 @@ const modules: Record<string, unknown> = {
   './src/index': index,
   './src/retention/retention-form': retentionForm,
   [`${home}/1-chunkwise-backward`]: backward,
+  [`${home}/2-delta-rule`]: delta,
   [`${home}/3-eight-bit-cache`]: eightBit,
   [`${home}/4-exact-prefill`]: exactPrefill,
 };
@@ -99,8 +107,15 @@ it('each assignment has a solution, a stub that is not begun, and a rubric', () 
   const assignments = readdirSync(join(root, 'notebooks', 'assignments'));
   const names = assignments.filter((name) => name.endsWith('.ipynb'));
   const solutions = readdirSync(join(root, 'notebooks', 'solutions', 'assignments'));
-  expect(names.length).toBeGreaterThanOrEqual(3);
+  expect(names.length).toBe(5);
   expect(solutions.filter((name) => name.endsWith('.ipynb'))).toEqual(names);
+});
+it.each([1, 2, 3, 4, 5])('%i: the stored solution has all points', (number) => {
+  const folder = join(root, 'notebooks', 'solutions', 'assignments');
+  const name = readdirSync(folder).find((file) => file.startsWith(`${number}-`))!;
+  const { cells } = readNotebook(join(folder, name));
+  const printed = cells.flatMap(({ outputs = [] }) => outputs.map(textOf)).join('');
+  expect(printed).toMatch(new RegExp(`Assignment ${number}, .*: (\\d+) of \\1 points`));
 });
 
 describe('1, the chunkwise backward', () => {
@@ -215,6 +230,154 @@ describe('1, the chunkwise backward', () => {
   });
 });
 
+describe('2, the delta rule', { timeout: minute }, () => {
+  const name = '2-delta-rule';
+  const judge = delta.examineDeltaRule;
+  const solved = (folder: string): delta.DeltaWork =>
+    declaredIn(folder, name, ['byDefinition', 'recurrent', 'chunkwise']);
+  const right = solved('solutions/assignments');
+
+  it('the solution gets all points; the stub none', async () => {
+    const report = await judge(right);
+    expect(failed(report)).toEqual([]);
+    expect(report.of).toBe(pointsInRubric('assignments', name));
+    const stub = await judge(solved('assignments'));
+    expect(stub.points).toBe(0);
+    expect(stub.text.match(/Not begun/g)).toHaveLength(stub.parts.length);
+  });
+
+  type Write = (S: tf.Tensor, k: tf.Tensor, v: tf.Tensor, beta: tf.Tensor) => tf.Tensor;
+  /** Token by token, with what is written given; the query reads before or after it. */
+  const tokenwise =
+    (write: Write, readsFirst = false): delta.DeltaForm =>
+    ({ q, k, v, beta }, { initialState } = {}) =>
+      tf.tidy(() => {
+        const [B, H, N, Dk] = q.shape;
+        const cut = (x: tf.Tensor, n: number) => x.slice([0, 0, n, 0], [-1, -1, 1, -1]);
+        let S: tf.Tensor = initialState ?? tf.zeros([B, H, Dk, v.shape[3]]);
+        const outputs: tf.Tensor[] = [];
+        for (let n = 0; n < N; n++) {
+          const before = S;
+          const weight = cut(beta.reshape([B, H, N, 1]), n);
+          const u = write(S, cut(k, n), cut(v, n), weight);
+          S = S.add(tf.matMul(cut(k, n), u, true));
+          outputs.push(tf.matMul(cut(q, n), readsFirst ? before : S));
+        }
+        return { output: tf.concat(outputs, 2) as tf.Tensor4D, state: S.clone() as tf.Tensor4D };
+      });
+  const missing: Write = (S, k, v, beta) => v.sub(tf.matMul(k, S)).mul(beta);
+  /** In chunks; the corrections of a chunk are solved with the rows m < n, or not at all. */
+  const inChunks =
+    (solve: boolean, carries: boolean): delta.DeltaForm =>
+    ({ q, k, v, beta }, { initialState, chunkSize = 64 } = {}) =>
+      tf.tidy(() => {
+        const [B, H, N, Dk] = q.shape;
+        const split = (x: tf.Tensor) => retentionForm.splitTime(x, chunkSize) as tf.Tensor4D[];
+        const [Q, K, V] = [split(q), split(k), split(v)];
+        const betas = split(beta.reshape([B, H, N, 1]));
+        const empty: tf.Tensor4D = tf.zeros([B, H, Dk, v.shape[3]]);
+        let S: tf.Tensor4D = initialState ?? empty;
+        const outputs: tf.Tensor4D[] = [];
+        for (let i = 0; i < Q.length; i++) {
+          const part = { q: Q[i], k: K[i], v: V[i], beta: betas[i].squeeze([3]) as tf.Tensor3D };
+          if (!carries && i > 0) S = empty;
+          if (solve) {
+            const result = right.chunkwise(part, { initialState: S });
+            outputs.push(result.output);
+            S = result.state;
+            continue;
+          }
+          const c = Q[i].shape[2];
+          const mask = tf.linalg.bandPart(tf.ones([c, c]), -1, 0);
+          const U = V[i].sub(tf.matMul(K[i], S)).mul(betas[i]);
+          const inside = tf.matMul(tf.matMul(Q[i], K[i], false, true).mul(mask), U);
+          outputs.push(tf.matMul(Q[i], S).add(inside));
+          S = S.add(tf.matMul(K[i], U, true));
+        }
+        return { output: tf.concat(outputs, 2), state: S.clone() };
+      });
+
+  it.each<[string, Partial<delta.DeltaWork>, RegExp, number]>([
+    [
+      'linear attention',
+      { recurrent: tokenwise((_, __, v, beta) => v.mul(beta)) },
+      /output: the old value stays/,
+      10,
+    ],
+    [
+      'β on the value alone',
+      { recurrent: tokenwise((S, k, v, beta) => v.mul(beta).sub(tf.matMul(k, S))) },
+      /output: β is on v alone/,
+      10,
+    ],
+    [
+      'no β',
+      { recurrent: tokenwise((S, k, v) => v.sub(tf.matMul(k, S))) },
+      /output: β is missing/,
+      10,
+    ],
+    [
+      'the output before the update',
+      { recurrent: tokenwise(missing, true) },
+      /output: the query reads the state before its own token/,
+      10,
+    ],
+    [
+      'no state before the first token',
+      { recurrent: (inputs) => right.recurrent(inputs) },
+      /output: the state before the first token is not read/,
+      10,
+    ],
+    [
+      'no triangular system',
+      { chunkwise: inChunks(false, true) },
+      /every key looks in the state before the chunk/,
+      7,
+    ],
+    ['chunks alone', { chunkwise: inChunks(true, false) }, /begins with an empty state/, 9],
+    [
+      'a definition that adds',
+      {
+        byDefinition: (head, S) => {
+          const twice = right.byDefinition(head, S);
+          return { ...twice, output: twice.output.map((row) => row.map((x) => x + 2)) };
+        },
+      },
+      /after 2 and 7 under one key with β = 1 the outputs are 4,9; expected 2,7/,
+      10,
+    ],
+    [
+      'tensors that stay',
+      {
+        recurrent: (...given) => {
+          tf.keep(tf.ones([1]));
+          return right.recurrent(...given);
+        },
+      },
+      /recurrent: 3 tensors remain after one call, expected 2/,
+      11,
+    ],
+    [
+      'a state that is cut off from the gradient',
+      {
+        chunkwise: (inputs, options) => {
+          const { output, state } = right.chunkwise(inputs, options);
+          const numbers = tf.tensor4d(output.dataSync(), output.shape);
+          output.dispose();
+          // the numbers are right, and no gradient goes through them but that of v
+          return { output: numbers.add(inputs.v.mul(0)) as tf.Tensor4D, state };
+        },
+      },
+      /gradients go through/,
+      11,
+    ],
+  ])('%s', async (_, change, reason, most) => {
+    const report = await judge({ ...right, ...change });
+    expect(report.text).toMatch(reason);
+    expect(report.points).toBeLessThanOrEqual(most);
+  });
+});
+
 describe('3, a cache in 8 bits', { timeout: minute }, () => {
   const name = '3-eight-bit-cache';
   type NewCache = eightBit.NewEightBitCache;
@@ -289,12 +452,12 @@ describe('3, a cache in 8 bits', { timeout: minute }, () => {
     [
       'steps of a power of two',
       made((row) => 2 ** Math.ceil(Math.log2(ownScale(row)))),
-      /with the largest .* 127 as step/,
+      /a step is largest \/ 127/,
     ],
     [
       'rounded downwards',
       made(ownScale, Math.floor),
-      /off by more than half a step: round to the nearest/,
+      /more than half a step off: round to the nearest/,
     ],
     ['one scale', made((row, before) => Math.max(ownScale(row), before)), /a scale of its own/],
     ['128 steps', made((row) => largest(row) / 128 || 1), /a sign is lost: .* 128 becomes −128/],
@@ -439,6 +602,160 @@ describe('4, an exact prefill', () => {
     const { text } = await judge({ ...right, prefill: blind });
     expect(text).toMatch(/layer 0 at position 19 reads position 19, which is not there/);
   });
+});
+
+describe('5, a fair comparison', () => {
+  const name = '5-fair-comparison';
+  const kinds: [string, string] = ['A', 'B'];
+  /** A loss that depends on kind, rate and seed as a trained one might: lowest at 0.01 and 0.03. */
+  const lossOf = (kind: string, rate: number, seed: number): number => {
+    const best = kind === 'A' ? 0.01 : 0.03;
+    const ofSeed = 0.02 * Math.sin(5 * seed) + 0.004 * Math.sin(9 * seed + kind.charCodeAt(0));
+    return (kind === 'A' ? 2.1 : 2) + 0.1 * Math.log10(rate / best) ** 2 + ofSeed;
+  };
+  const train: fair.TrainOnce = async (kind, rate, seed) => lossOf(kind, rate, seed);
+  const runsAt = (kind: string, rates: number[], seeds: number[]): fair.Run[] =>
+    rates.flatMap((learningRate) =>
+      seeds.map((seed) => ({ kind, learningRate, seed, loss: lossOf(kind, learningRate, seed) })),
+    );
+  const rates = [0.003, 0.01, 0.03, 0.1];
+  const right = (): fair.ComparisonReport => {
+    const seeds = [1, 2, 3, 4, 5];
+    const runs = [...runsAt('A', [0.01], seeds), ...runsAt('B', [0.03], seeds)];
+    const differences = seeds.map((seed) => lossOf('A', 0.01, seed) - lossOf('B', 0.03, seed));
+    const difference = differences.reduce((a, b) => a + b) / 5;
+    const squares = differences.map((d) => (d - difference) ** 2);
+    const error = Math.sqrt(squares.reduce((a, b) => a + b) / 4 / 5);
+    return {
+      kinds,
+      tuning: kinds.flatMap((kind) => runsAt(kind, rates, [101, 102])),
+      chosen: { A: 0.01, B: 0.03 },
+      runs,
+      difference,
+      interval: [difference - 2.776 * error, difference + 2.776 * error],
+      lower: 'B',
+    };
+  };
+  const withHalf = (report: fair.ComparisonReport, factor: number): fair.ComparisonReport => {
+    const half = ((report.interval[1] - report.interval[0]) / 2) * factor;
+    return { ...report, interval: [report.difference - half, report.difference + half] };
+  };
+  const judge = (report: fair.ComparisonReport | undefined) =>
+    fair.examineComparison(report, train);
+
+  it('a right report gets all points; none gets none', async () => {
+    const report = await judge(right());
+    expect(failed(report)).toEqual([]);
+    expect(report.of).toBe(pointsInRubric('assignments', name));
+    const none = await judge(undefined);
+    expect(none.points).toBe(0);
+    expect(none.text.match(/Not begun/g)).toHaveLength(none.parts.length);
+  });
+  it.each<[string, (report: fair.ComparisonReport) => fair.ComparisonReport, RegExp]>([
+    [
+      'one rate for both',
+      (r) => ({ ...r, tuning: r.tuning.filter((run) => run.learningRate === 0.01) }),
+      /A was tried with 1 learning rates; try 3 or more/,
+    ],
+    [
+      'one kind tuned more',
+      (r) => ({ ...r, tuning: [...r.tuning, ...runsAt('B', rates, [103])] }),
+      /A had 8 tuning runs and B 12/,
+    ],
+    [
+      'a lucky seed at one rate',
+      (r) => ({ ...r, tuning: [...r.tuning, ...runsAt('A', [0.01], [103])] }),
+      /A: not every rate was tried with the same seeds/,
+    ],
+    [
+      'another rate than the best',
+      (r) => ({ ...r, chosen: { A: 0.03, B: 0.03 } }),
+      /A: 0.03 was chosen, but the lowest mean is that of 0.01/,
+    ],
+    [
+      'the edge',
+      (r) => ({ ...r, tuning: r.tuning.filter((run) => run.learningRate <= 0.03) }),
+      /B: 0.03 is at the edge of the rates tried, 0.003, 0.01, 0.03/,
+    ],
+    [
+      'three seeds',
+      (r) => ({ ...r, runs: r.runs.filter((run) => run.seed <= 3) }),
+      /A has 3 seeds; give 5 to 15/,
+    ],
+    ['a seed twice', (r) => ({ ...r, runs: [...r.runs, r.runs[0]] }), /A: a seed occurs twice/],
+    [
+      'different seeds',
+      (r) => ({ ...r, runs: [...r.runs.slice(0, 5), ...runsAt('B', [0.03], [2, 3, 4, 5, 6])] }),
+      /the two kinds have different seeds/,
+    ],
+    [
+      'the seeds that chose',
+      (r) => ({ ...r, tuning: kinds.flatMap((kind) => runsAt(kind, rates, [1, 2])) }),
+      /seed 1 chose the rate and is in the result/,
+    ],
+    ['the other sign', (r) => ({ ...r, difference: -r.difference }), /first kind minus the second/],
+    [
+      'the best seeds',
+      (r) => {
+        const best = (kind: string) =>
+          Math.min(...r.runs.filter((run) => run.kind === kind).map((run) => run.loss));
+        return { ...r, difference: best('A') - best('B') };
+      },
+      /You compare the best seed of each kind/,
+    ],
+    [
+      'two standard errors',
+      (r) => withHalf(r, 2 / 2.776),
+      /take t with 4 degrees of freedom, 2.776/,
+    ],
+    ['one standard error', (r) => withHalf(r, 1 / 2.776), /in 2 of 3 cases only/],
+    ['a deviation', (r) => withHalf(r, Math.sqrt(5)), /That is where one seed falls/],
+    [
+      'no pairs',
+      (r) => {
+        const squares = kinds.map((kind) => {
+          const losses = r.runs.filter((run) => run.kind === kind).map((run) => run.loss);
+          const mean = losses.reduce((a, b) => a + b) / 5;
+          return losses.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 4;
+        });
+        const half = 2.306 * Math.sqrt((squares[0] + squares[1]) / 5);
+        return { ...r, interval: [r.difference - half, r.difference + half] };
+      },
+      /The seeds are pairs/,
+    ],
+    ['too weak a claim', (r) => ({ ...r, lower: 'undecided' }), /B is lower/],
+    ['too strong a claim', undecidedCalled, /the interval contains 0: these runs do not decide/],
+    [
+      'a made-up loss',
+      (r) => ({ ...r, runs: r.runs.map((run) => ({ ...run, loss: run.loss - 0.1 })) }),
+      /the report says .*, trained again/,
+    ],
+  ])('%s', async (_, change, reason) => {
+    const report = await judge(change(right()));
+    expect(report.text).toMatch(reason);
+    expect(report.points).toBeLessThan(report.of);
+  });
+
+  /** Two kinds whose runs differ by their seeds alone, and a claim all the same. */
+  function undecidedCalled(r: fair.ComparisonReport): fair.ComparisonReport {
+    const runs = r.runs.map((run) => ({
+      ...run,
+      loss: 2 + 0.02 * Math.sin(run.seed * (run.kind === 'A' ? 3 : 7)),
+    }));
+    return { ...r, runs, lower: 'A' };
+  }
+  it(
+    'the budget: a run is repeated to the digit, and learns',
+    async () => {
+      const losses = [
+        await fair.trainOnce('YOCO, window', 0.03, 4),
+        await fair.trainOnce('YOCO, window', 0.03, 4),
+      ];
+      expect(losses[0]).toBe(losses[1]);
+      expect(losses[0]).toBeLessThan(Math.log(80));
+    },
+    5 * minute,
+  );
 });
 
 it('the judges print what they find', async () => {

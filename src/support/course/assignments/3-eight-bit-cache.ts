@@ -137,7 +137,7 @@ function errorOf(got: Float32Array[], rows: readonly Float32Array[]): string | u
       if (Math.sign(got[n][i]) === -Math.sign(x) && Math.abs(x) > 2 * halfStep)
         return `${said}a sign is lost: an Int8Array holds −128 to 127, and 128 becomes −128.`;
       if (off <= 2 * halfStep)
-        return `${said}off by more than half a step: round to the nearest, with the largest / 127 as step.`;
+        return `${said}more than half a step off: round to the nearest; a step is largest / 127.`;
       if (off <= (largestOfAll / 127 / 2) * 1.01)
         return `${said}its step fits the largest row. Give each row a scale of its own.`;
       return `${said}off by ${off.toPrecision(2)}, half a step is ${halfStep.toPrecision(2)}.`;
@@ -184,7 +184,7 @@ function parts(model: Yoco, text: readonly number[]): Part<EightBitWork>[] {
         const allowed = 60 * (24 + 4);
         const held = heldBytes(cache);
         if (held > 60 * 24 * 4)
-          return `${held} bytes are held, float32 would take ${60 * 24 * 4}: are the rows kept beside?`;
+          return `${held} bytes are held, in float32 ${60 * 24 * 4}: are the rows kept beside?`;
         if (held > allowed)
           return `${held} bytes are held for 60 rows of 24 numbers; ${allowed} are enough.`;
         if (held < 60 * 24) return `only ${held} bytes are found for ${60 * 24} numbers.`;
@@ -230,7 +230,7 @@ function parts(model: Yoco, text: readonly number[]): Part<EightBitWork>[] {
   ];
 }
 
-/** Judges an 8-bit cache and its report on `text`, the tokens that the report is about: 10 points. */
+/** Judges an 8-bit cache and its report on `text`, the tokens that it was made with: 10 points. */
 export const examineEightBitCache = (
   model: Yoco,
   text: readonly number[],

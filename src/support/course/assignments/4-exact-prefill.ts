@@ -2,8 +2,8 @@
  * Assignment 4: an exact prefill for a model with windows above the middle, and its count.
  *
  * The model is small and in plain numbers, so that every layer-token is one call that the judge can
- * count. Its upper layers are of two kinds. A `cache` layer reads its own position and the memory of
- * the middle up to it; a `window` layer of size C reads the last C outputs of the layer below it.
+ * count. Its upper layers are of two kinds. A `cache` layer reads its own position and the memory
+ * of the middle up to it; a `window` layer of size C reads the last C outputs of the layer below.
  */
 import { judgeParts, type Part, type Report } from './judge';
 

@@ -96,7 +96,7 @@ export interface KnownMistake {
   reason: string;
 }
 
-/** Why a tensor is not the wanted one: its kind, its shape, a known mistake, or its worst number. */
+/** Why a tensor is not the wanted one: kind, shape, a known mistake, or its worst number. */
 export function difference(
   name: string,
   got: unknown,
