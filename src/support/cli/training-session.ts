@@ -15,6 +15,8 @@ import { bestOf, Trainer } from '../../training/trainer';
 import { isInterrupted, loadRun, removeRun, saveRun } from '../../training/training-checkpoint';
 import { loadStateDict, type StateDict, toStateDict } from '../../weights/state-dict';
 import { type EngineName, useEngine } from '../backends/use-engine';
+import { lockRun } from './run-lock';
+import { checkFits, checkWritable, memoryOf } from './training-limits';
 
 export interface SessionOptions {
   /** Folder and name of the files, without an ending. */
@@ -46,17 +48,23 @@ interface Session {
   heldOutBytes: number;
 }
 
-/** @throws RangeError for a recipe, a text or a saved run that is not allowed. */
+/** @throws RangeError for a recipe, a text, a folder or a saved run that is not allowed. */
 export async function runTraining(options: SessionOptions): Promise<void> {
-  const session = await prepare(options);
-  announce(session);
   const files = filesOf(options.name);
-  if (await trainUntilStopped(session, options)) return finish(session, options.name);
-  const { trainer, card } = session;
-  console.log(
-    `\nStopped after ${trainer.step} of ${card.recipe.steps} steps and saved ${files.run}. ` +
-      `Go on with\n  npm run train -- --resume ${files.stem}`,
-  );
+  checkWritable(files.stem);
+  const unlock = await lockRun(files.stem);
+  try {
+    const session = await prepare(options);
+    announce(session);
+    if (await trainUntilStopped(session, options)) return await finish(session, options.name);
+    const { trainer, card } = session;
+    console.log(
+      `\nStopped after ${trainer.step} of ${card.recipe.steps} steps and saved ${files.run}. ` +
+        `Go on with\n  npm run train -- --resume ${files.stem}`,
+    );
+  } finally {
+    unlock();
+  }
 }
 
 async function prepare(options: SessionOptions): Promise<Session> {
@@ -70,6 +78,7 @@ async function prepare(options: SessionOptions): Promise<Session> {
   }
   const engine = await useEngine(options.engine);
   console.log(`Engine: ${engine.name}, ${engine.device}.`);
+  if (!options.resume) checkFits(options.recipe, memoryOf(engine.name));
   const resumed = options.resume ? loadRun(options.name) : undefined;
   if (resumed?.note) console.log(`\n${resumed.note}\n`);
 

@@ -10,8 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkFits } from '../../../src/support/cli/training-limits';
 import { root } from '../../../src/support/notebook/python-environment';
 import type { ModelCard } from '../../../src/training/checkpoint';
+import { recipe as presetOf } from '../../../src/training/recipe';
 
 const folder = mkdtempSync(join(tmpdir(), 'train-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,7 +64,7 @@ async function measured({ child, said }: Run, times: number): Promise<void> {
 const cardOf = (name: string): ModelCard =>
   JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as ModelCard;
 
-describe('an interrupted run', { timeout: 120_000 }, () => {
+describe('an interrupted run', { timeout: 600_000 }, () => {
   it('killed three times and stopped once, ends like an uninterrupted one', async () => {
     const unbroken = start('unbroken');
     expect(await unbroken.ended, unbroken.said()).toBe(0);
@@ -127,7 +129,62 @@ describe('an interrupted run', { timeout: 120_000 }, () => {
   });
 });
 
-describe('the command line', { timeout: 60_000 }, () => {
+describe('what cannot be done is refused before the first step', { timeout: 600_000 }, () => {
+  it('a second run of the same name; a killed one does not count', async () => {
+    const first = start('locked', '--steps', '100000');
+    await measured(first, 1);
+    for (const second of [start('locked', '--restart'), resume('locked')]) {
+      expect(await second.ended).toBe(1);
+      expect(second.said()).toMatch(/Another process trains .*locked just now.*another --name/);
+    }
+    expect(first.child.exitCode).toBeNull();
+    const other = start('unlocked', '--steps', '2');
+    expect(await other.ended, other.said()).toBe(0);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const third = resume('locked');
+    await measured(third, 1);
+    third.child.kill('SIGINT');
+    expect(await third.ended, third.said()).toBe(0);
+  });
+  it('a folder that cannot be written', async () => {
+    const run = train('--corpus', song, '--out', join(song, 'below'), ...recipe);
+    expect(await run.ended).toBe(1);
+    expect(run.said()).toMatch(/song\.txt\/below cannot be written: .*Give another --out\.\n$/);
+    expect(run.said()).not.toMatch(/Tokens:/);
+  });
+  it.each([
+    ['--batch 99999999', /--batch 99999999 and --context 8 needs .* Give --batch \d+ or less/],
+    ['--context 99999999', /--context 99999999 needs .* GiB at least, .*--context \d+ or less/],
+    [
+      '--dim 9999998 --heads 1',
+      /it has [\d,]+ weights. Give a smaller --dim, --ffn-dim or --layers/,
+    ],
+  ])('%s', async (typed, word) => {
+    const sizesOnly = [...sizes, '--tokenizer', 'bytes', ...typed.split(' ')];
+    const run = train('--corpus', song, '--out', folder, '--name', 'large', ...sizesOnly);
+    expect(await run.ended).toBe(1);
+    expect(run.said()).toMatch(word);
+    expect(readdirSync(folder).filter((file) => file.startsWith('large'))).toEqual([]);
+  });
+  it('… with the largest number that the bound allows', () => {
+    const tiny = { ...presetOf('small'), dim: 8, ffnDim: 8, layers: 2, heads: 1, kvHeads: 1 };
+    const typed = { ...tiny, selfHeads: 1, context: 8, batch: 99_999_999 };
+    const largest = (): number => {
+      try {
+        checkFits(typed, 2 ** 30);
+      } catch (error) {
+        return Number((error as Error).message.match(/Give --batch (\d+) or less/)?.[1]);
+      }
+      return Number.NaN;
+    };
+    const allowed = largest();
+    expect(() => checkFits({ ...typed, batch: allowed }, 2 ** 30)).not.toThrow();
+    expect(() => checkFits({ ...typed, batch: allowed + 1 }, 2 ** 30)).toThrow(/GiB at least/);
+  });
+});
+
+describe('the command line', { timeout: 600_000 }, () => {
   it.each([
     ['--tokenizer words', /Allowed choices are characters, bytes, byte-pair, cl100k_base/],
     [
