@@ -130,7 +130,7 @@ describe.skipIf(skipped)('JupyterLab in a browser', { timeout: 300_000 }, () => 
     await output.waitFor();
     const lines = (await output.innerText()).trim().split('\n');
     expect(lines.at(-1)).toBe('RangeError: no such window');
-    expect(lines.join('\n')).toMatch(/in inner \(a cell\)/);
+    expect(lines.at(-2)).toMatch(/cell \d+, line \d: throw new RangeError\('no such window'\);/);
     expect(lines.join('\n')).not.toMatch(/tslab|evalmachine|node:/);
   });
 });

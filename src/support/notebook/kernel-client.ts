@@ -144,7 +144,7 @@ export class KernelClient {
       allow_stdin: false,
       stop_on_error: true,
     });
-    const reply = this.nextReply(id);
+    const reply = this.replyTo(id, 'execute_reply');
     for await (const frames of this.iopub) {
       const { type, parent = '', content } = parse(frames);
       if (parent === id && type === 'status' && content.execution_state === 'idle') break;
@@ -153,15 +153,14 @@ export class KernelClient {
       addOutput(target, type, content, this.displayed);
       if (type !== 'status') for (const resolve of this.onOutput.splice(0)) resolve();
     }
-    return { status: await reply, outputs, elapsedMs: performance.now() - started };
+    const status = (await reply).status === 'ok' ? 'ok' : 'error';
+    return { status, outputs, elapsedMs: performance.now() - started };
   }
 
-  private async nextReply(id: string): Promise<'ok' | 'error'> {
+  private async replyTo(id: string, wanted: string): Promise<Content> {
     for await (const frames of this.shell) {
       const { type, parent, content } = parse(frames);
-      if (parent === id && type === 'execute_reply') {
-        return content.status === 'ok' ? 'ok' : 'error';
-      }
+      if (parent === id && type === wanted) return content;
     }
     throw new Error('the kernel closed its socket');
   }
@@ -179,6 +178,22 @@ export class KernelClient {
     const hmac = createHmac('sha256', this.key);
     for (const part of parts) hmac.update(part);
     await this.shell.send(['<IDS|MSG>', hmac.digest('hex'), ...parts]);
+  }
+
+  /** What Shift-Tab shows of the name at the end of `code`; undefined if nothing. */
+  async inspect(code: string): Promise<string | undefined> {
+    const id = randomUUID();
+    const request = { code, cursor_pos: code.length, detail_level: 0 };
+    await this.send('inspect_request', id, request);
+    const { data } = await this.replyTo(id, 'inspect_reply');
+    return (data as Record<string, string>)['text/plain'];
+  }
+
+  /** What the Tab key offers at the end of `code`. */
+  async complete(code: string): Promise<string[]> {
+    const id = randomUUID();
+    await this.send('complete_request', id, { code, cursor_pos: code.length });
+    return (await this.replyTo(id, 'complete_reply')).matches as string[];
   }
 
   /** Waits until a cell prints or shows something. */

@@ -1,6 +1,7 @@
 /** How the kernel shows values and errors: tensors by their numbers, errors by their message. */
 const path = require('node:path');
 const { format, inspect } = require('node:util');
+const { positionOf } = require('./kernel-modules.cjs');
 
 const root = path.resolve(__dirname, '..', '..', '..');
 
@@ -32,38 +33,41 @@ function diagnosticText(template, values) {
   return `${text} If a cell above declares it, run the cells above first.`;
 }
 
-/**
- * The calls that led to an error, from the cell inwards, and below them its message. Line numbers
- * would be those of the compiled code, so there are none.
- */
-function errorText(thrown) {
-  if (!(thrown instanceof Error)) return `thrown: ${inspect(thrown)}`;
-  const stack = thrown.stack ?? '';
+/** The calls that led to an error, from the cell inwards, and below them its message. */
+function errorText(thrown, shown = new Set(), prefix = '') {
+  if (!(thrown instanceof Error)) return `${prefix || 'thrown: '}${inspect(thrown)}`;
   const lines = [];
-  for (const frame of stack.split('\n').reverse()) {
+  for (const frame of (thrown.stack ?? '').split('\n').reverse()) {
     const call = callText(frame);
-    if (call && call !== lines.at(-1)) lines.push(call);
+    if (!call || shown.has(call)) continue;
+    lines.push(call);
+    shown.add(call);
   }
-  // Node puts the line that threw before the stack, if it is in a cell that waits for nothing.
-  const source = stack.match(/^evalmachine.*\n(.+)\n/)?.[1];
-  if (source) lines.push(`  at ${source.trim()}`);
-  lines.push(`${thrown.name}: ${thrown.message}${hint(thrown)}`);
-  if (thrown.cause !== undefined) lines.push(`caused by ${errorText(thrown.cause)}`);
+  lines.push(`${prefix}${thrown.name}: ${thrown.message}${hint(thrown)}`);
+  if (thrown.cause !== undefined) lines.push(errorText(thrown.cause, shown, 'caused by '));
   return lines.join('\n');
 }
 
-/** `  in attention (src/attention/attention.ts)`; nothing for calls of the kernel itself. */
-function callText(line) {
-  const match = line.match(/^ +at (?:async )?(?:(?:Proxy\.)?(.+) \()?(.+?):\d+:\d+\)?$/);
+/**
+ * `  in attention (src/attention/attention.ts:41)`, or of a cell its line, `  cell 3, line 2: …`;
+ * nothing for calls of the kernel itself.
+ */
+function callText(frame) {
+  const match = frame.match(/^ +at (?:async )?(?:(?:Proxy\.)?(.+) \()?(.+?):(\d+):(\d+)\)?$/);
   if (!match) return undefined;
-  const [, name, file] = match;
-  if (file.startsWith('evalmachine')) return name && `  in ${name} (a cell)`;
+  const [, name, file, line, column] = match;
+  if (file.startsWith('cell ')) {
+    const position = positionOf(file, Number(line), Number(column));
+    return position && `  ${file}, line ${position.line}: ${position.source}`;
+  }
   const place = path.relative(root, file.replace(/^file:\/\//, '')).replaceAll('\\', '/');
   const ofPackage = place.match(/^node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1];
   if (file.startsWith('node:') || ofPackage === 'tslab' || place.includes('notebook/kernel'))
     return undefined;
   if (ofPackage) return `  in ${ofPackage}`;
-  return `  in ${name ?? 'its first lines'} (${place.replace(/\.js$/, '.ts')})`;
+  const position = positionOf(place, Number(line), Number(column));
+  const where = place.replace(/\.js$/, '.ts') + (position ? `:${position.line}` : '');
+  return `  in ${name ?? 'its first lines'} (${where})`;
 }
 
 function hint(thrown) {

@@ -6,10 +6,14 @@
  *   - an error that no cell waits for is printed; the kernel goes on
  *   - ■ stops what a cell waits for, too (kernel-interrupt.cjs)
  *   - a new file in src does not break the cells that follow (kernel-compiler.cjs)
- *   - tensors and errors are shown for readers (kernel-text.cjs)
+ *   - tensors and errors are shown for readers (kernel-text.cjs), names with their arguments
+ *     (kernel-docs.cjs)
+ *   - the first cell waits less for the compiler (kernel-modules.cjs)
  */
 const path = require('node:path');
-require('./kernel-compiler.cjs'); // before tslab loads its compiler
+const vm = require('node:vm');
+const { docsAt, saveModules } = require('./kernel-compiler.cjs'); // before tslab loads its compiler
+const { nameCell } = require('./kernel-modules.cjs');
 const zeromq = require('zeromq');
 const { JupyterHandlerImpl } = require('tslab/dist/jupyter.js');
 const { startKernel } = require('tslab/dist/main.js');
@@ -34,9 +38,21 @@ JupyterHandlerImpl.prototype.handleExecute = async function (request, sendText, 
   return reply;
 };
 
+let cell; // the one that is compiled and run
 const { handleExecuteImpl } = JupyterHandlerImpl.prototype; // one cell after the other
-JupyterHandlerImpl.prototype.handleExecuteImpl = function (...args) {
-  return interruptible(() => handleExecuteImpl.apply(this, args));
+JupyterHandlerImpl.prototype.handleExecuteImpl = function (request, ...rest) {
+  cell = { name: `cell ${this.execCount + 1}`, source: request.code };
+  return interruptible(() => handleExecuteImpl.call(this, request, ...rest)).finally(() => {
+    setImmediate(saveModules); // after the reply
+  });
+};
+
+/** tslab's function for running a cell; a name makes errors say where they happened. */
+const { runInThisContext } = vm;
+vm.runInThisContext = (code, options) => {
+  if (!options?.breakOnSigint) return runInThisContext(code, options);
+  nameCell(cell.name, cell.source);
+  return runInThisContext(code, { ...options, filename: cell.name });
 };
 
 /** The last value of a cell. */
@@ -50,6 +66,29 @@ function showError(first, ...values) {
   if (values.length > 0) console.error(diagnosticText(first, values));
   else console.error(interruptedText(first) ?? errorText(first));
 }
+
+const { handleInspect } = JupyterHandlerImpl.prototype;
+JupyterHandlerImpl.prototype.handleInspect = function (request) {
+  const reply = handleInspect.call(this, request); // compiles the code
+  const docs = docsAt(request.cursor_pos);
+  return docs ? { ...reply, found: true, data: { 'text/plain': docs } } : reply;
+};
+
+/** While the reader reads, the compiler reads the book. */
+const converterModule = require('tslab/dist/converter.js');
+const { createConverter } = converterModule;
+let converter;
+converterModule.createConverter = (options) => {
+  converter = createConverter(options);
+  return converter;
+};
+const { handleKernel } = JupyterHandlerImpl.prototype;
+JupyterHandlerImpl.prototype.handleKernel = function () {
+  setTimeout(() => {
+    if (!cell) converter.inspect('', "import './src/index';", 0);
+  }, 100);
+  return handleKernel.call(this);
+};
 
 // tslab takes both functions once, when it starts; what cells print goes to the real ones.
 const { log, error } = console;

@@ -1,5 +1,5 @@
 /** The kernel: nothing that a cell prints is lost, no error ends it, and its texts can be read. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -130,22 +130,78 @@ describe('for readers', { timeout: 120_000 }, () => {
   });
   it('an error ends with its message, below the calls of the reader that led to it', async () => {
     await run("import { attention } from './src/attention/attention';");
-    await run('function mine(): void { attention({ q: tf.ones([2]) } as never); }');
+    await run('function mine(): void {\n  attention({ q: tf.ones([2]) } as never);\n}');
     const text = await failing('mine();');
     expect(text.trimEnd().split('\n').at(-1)).toMatch(/^RangeError: attention: /);
-    expect(text).toMatch(/in mine \(a cell\)\n *in attention \(src\/attention\/attention\.ts\)/);
+    expect(text).toMatch(
+      /cell \d+, line 1: mine\(\);\n +cell \d+, line 2: attention\(.*\);\n +in attention \(src\/attention\/attention\.ts:\d+\)/,
+    );
+    const line = Number(text.match(/attention\.ts:(\d+)\)/)?.[1]);
+    const source = readFileSync(join(root, 'src/attention/attention.ts'), 'utf8').split('\n');
+    expect(source[line - 1]).toContain('readAttentionShapes(');
     expect(text).not.toMatch(/tslab|node:|evalmachine|node_modules/);
   });
   it('the line that threw is shown, and what caused it', async () => {
-    expect(await failing("throw new Error('above', { cause: new TypeError('below') });")).toBe(
-      "  at throw new Error('above', { cause: new TypeError('below') });\n" +
-        'Error: above\ncaused by TypeError: below\n',
+    const lines = [
+      'interface Size { dim: number }',
+      '',
+      'const size: Size = { dim: 3 };',
+      'if (size.dim > 2)',
+      "  throw new Error('above', { cause: new TypeError('below') });",
+    ];
+    expect(await failing(lines.join('\n'))).toMatch(
+      /^ {2}cell \d+, line 5: throw new Error\(.*\);\nError: above\ncaused by TypeError: below\n$/,
+    );
+  });
+  it('so it is after an await, and in a function of another cell', async () => {
+    await run(
+      '// a line more\nasync function waits(): Promise<void> {\n  await 1;\n  JSON.parse("{");\n}',
+    );
+    expect(await failing('await 1;\nawait waits();')).toMatch(
+      /^ {2}cell \d+, line 2: await waits\(\);\n {2}cell \d+, line 4: JSON\.parse\("\{"\);\nSyntaxError: .*\n$/,
     );
   });
   it('the short form { x } of a name from another cell: what to write instead', async () => {
     await run('const x = 1;');
     expect(await failing('console.log({ x });')).toMatch(
       /ReferenceError: x is not defined\. Cells .* write \{ x: x \}\.\n$/,
+    );
+  });
+});
+
+describe('names under the cursor', { timeout: 120_000 }, () => {
+  beforeAll(async () => {
+    await run(
+      "import { attention, createModel, generate, PagedKvCache, useEngine } from './src/index';",
+    );
+  }, 120_000);
+  it('a function tells its call, its documentation, its arguments with shapes, and an example', async () => {
+    const text = await kernel.inspect('attention');
+    expect(text).toMatch(
+      /^attention\(inputs, options\?\) → tf\.Tensor4D|^attention\(inputs, options\?\) → /,
+    );
+    expect(text).toContain('q [B, N, H, Dk], k [B, M, Hkv, Dk], v [B, M, Hkv, Dv] → [B, N, H, Dv]');
+    expect(text).toMatch(/inputs: AttentionInputs\n {2}q: tf\.Tensor4D {2}\/\/ \[B, N, H, Dk\]/);
+    expect(text).toMatch(
+      /options: AttentionOptions\n(.*\n)* {2}padLengths\?: PadLengths {2}\/\/ keys at/,
+    );
+    expect(text).toMatch(/In \d\d-[\w-]+\.ipynb:\n(.*\n)*.*attention\(/);
+  });
+  it('a function whose options are documented, a class, a call in the middle of a line', async () => {
+    const text = await kernel.inspect('await generate');
+    expect(text).toMatch(/^generate\(model, prompts, options\) → Promise</);
+    expect(text).toMatch(/ {2}seed\?: number {2}\/\/ Row r draws from stream r of this seed/);
+    expect(await kernel.inspect('const cache = new PagedKvCache')).toMatch(/^new PagedKvCache\(/);
+    expect(await kernel.inspect('useEngine')).toMatch(/^useEngine\(/);
+  });
+  it('a value of the reader keeps its type; nothing is shown of nothing', async () => {
+    await run('const width = 3;');
+    expect(await kernel.inspect('width')).toMatch(/width: 3|width: number/);
+    expect(await kernel.inspect('1 + ')).toBeUndefined();
+  });
+  it('completion offers what a value can do', async () => {
+    expect(await kernel.complete('generate(undefined as never, [], {} as never).th')).toContain(
+      'then',
     );
   });
 });
