@@ -18,8 +18,8 @@ const textOf = ({ outputs }: CellResult): string => outputs.map(({ text }) => te
 async function inNewKernel(source: string): Promise<string> {
   const kernel = await KernelClient.start(kernelSpec().argv);
   try {
-    const text = textOf(await kernel.execute(source, 100_000));
-    await kernel.execute('1', 100_000).catch(() => undefined); // until the first has been kept
+    const text = textOf(await kernel.execute(source, 300_000));
+    await kernel.execute('1', 300_000).catch(() => undefined); // until the first has been kept
     return text;
   } finally {
     kernel.stop();

@@ -7,10 +7,10 @@ import { type CellResult, KernelClient } from '../../../src/support/notebook/ker
 import { kernelSpec, root } from '../../../src/support/notebook/python-environment';
 
 let kernel: KernelClient;
-const run = (code: string): Promise<CellResult> => kernel.execute(code, 100_000);
+const run = (code: string): Promise<CellResult> => kernel.execute(code, 300_000);
 beforeAll(async () => {
   kernel = await KernelClient.start(kernelSpec().argv);
-}, 120_000);
+}, 600_000);
 afterAll(() => kernel.stop());
 
 /** All that a cell printed, as one text. */
@@ -26,7 +26,7 @@ async function failing(code: string): Promise<string> {
   return textOf(result);
 }
 
-describe('what a cell prints', { timeout: 120_000 }, () => {
+describe('what a cell prints', { timeout: 600_000 }, () => {
   it('20,000 lines without a pause arrive, and after them the end of the cell', async () => {
     const printed = textOf(await run('for (let i = 0; i < 20_000; i++) console.log(i);'));
     expect(printed).toBe(`${Array.from({ length: 20_000 }, (_, i) => i).join('\n')}\n`);
@@ -65,12 +65,12 @@ describe('what a cell prints', { timeout: 120_000 }, () => {
   });
 });
 
-describe('an error that no cell waits for', { timeout: 120_000 }, () => {
+describe('an error that no cell waits for', { timeout: 600_000 }, () => {
   beforeAll(async () => {
     // The wasm engine installs listeners that end a Node process on such errors.
     await run("import { useEngine } from './src/support/backends/use-engine';");
     await run("await useEngine('wasm');");
-  }, 120_000);
+  }, 600_000);
   it('a promise that fails later is printed with its cell, and the next cells run', async () => {
     const lost = await run(
       'async function later(): Promise<void> {\n' +
@@ -90,7 +90,7 @@ describe('an error that no cell waits for', { timeout: 120_000 }, () => {
   });
 });
 
-describe('files that change while the kernel runs', { timeout: 120_000 }, () => {
+describe('files that change while the kernel runs', { timeout: 600_000 }, () => {
   const folder = join(root, '.cache', `kernel-test-${process.pid}`);
   const file = join(folder, 'fresh.ts');
   const read = `import { x } from './.cache/kernel-test-${process.pid}/fresh';\nconsole.log(x);`;
@@ -102,16 +102,22 @@ describe('files that change while the kernel runs', { timeout: 120_000 }, () => 
       writeFileSync(file, `export const x = ${x};\n`);
       await pause(1000); // until the file system has told
       expect(textOf(await run("console.log('on')"))).toBe('on\n');
-      expect(textOf(await run(read))).toBe(`${x}\n`);
+      const seen = async () => {
+        const text = textOf(await run(read));
+        await pause(300);
+        return text;
+      };
+      // On a busy machine the file system tells later.
+      await expect.poll(seen, { timeout: 60_000 }).toBe(`${x}\n`);
     }
   });
 });
 
-describe('for readers', { timeout: 120_000 }, () => {
+describe('for readers', { timeout: 600_000 }, () => {
   beforeAll(async () => {
     await run("import * as tf from '@tensorflow/tfjs';");
     await run("await tf.setBackend('cpu');");
-  }, 120_000);
+  }, 600_000);
   it('a tensor as the last value shows its values, its shape and its type', async () => {
     const text = textOf(await run('tf.tensor2d([[1, 2], [3, 4]])'));
     for (const part of ['float32', '[2,2]', '[[1, 2],', '[3, 4]]']) expect(text).toContain(part);
@@ -169,12 +175,12 @@ describe('for readers', { timeout: 120_000 }, () => {
   });
 });
 
-describe('names under the cursor', { timeout: 120_000 }, () => {
+describe('names under the cursor', { timeout: 600_000 }, () => {
   beforeAll(async () => {
     await run(
       "import { attention, createModel, generate, PagedKvCache, useEngine } from './src/index';",
     );
-  }, 120_000);
+  }, 600_000);
   it('a function tells its call, its documentation, its arguments with shapes, and an example', async () => {
     const text = await kernel.inspect('attention');
     expect(text).toMatch(
@@ -206,10 +212,10 @@ describe('names under the cursor', { timeout: 120_000 }, () => {
   });
 });
 
-it('a kernel that ends between two cells is named at once', { timeout: 120_000 }, async () => {
+it('a kernel that ends between two cells is named at once', { timeout: 600_000 }, async () => {
   const client = await KernelClient.start(kernelSpec().argv);
-  await client.execute('setTimeout(() => process.exit(3), 20);', 100_000);
+  await client.execute('setTimeout(() => process.exit(3), 20);', 300_000);
   await pause(500);
-  await expect(client.execute('1', 100_000)).rejects.toThrow('the kernel ended (code 3)');
+  await expect(client.execute('1', 300_000)).rejects.toThrow('the kernel ended (code 3)');
   client.stop();
 });
