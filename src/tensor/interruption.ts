@@ -30,7 +30,8 @@ export class Interruption {
   }
 
   /**
-   * Gives signals and timers their turn, the first time always. `where` says what has been done, and what to do next.
+   * Gives signals and timers their turn, the first time always. `where` says what has been done,
+   * and what to do next.
    * @throws Interrupted if the reader wants to stop what began before.
    */
   async check(where: () => string): Promise<void> {

@@ -141,7 +141,7 @@ describe('a run that the reader stops', () => {
       model.dispose();
     }
   });
-  it('a second run waits for the step of one that was stopped; no step is lost or made twice', async () => {
+  it('a second run waits for the step of one that was stopped; none is lost', async () => {
     const { model, trainer } = build({ steps: 6 });
     const host = withHost();
     const steps: number[] = [];

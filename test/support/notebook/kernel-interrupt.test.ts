@@ -83,7 +83,8 @@ describe.skipIf(process.platform === 'win32')('■ while a cell waits', { timeou
   });
   it('a measurement stops, too', async () => {
     const long = 'Int32Array.from({ length: 2e6 }, (_, i) => i % 16)';
-    const measure = `console.log('on'); await textLosses(model, ${long}, { context: 16, batch: 1 });`;
+    const options = '{ context: 16, batch: 1 }';
+    const measure = `console.log('on'); await textLosses(model, ${long}, ${options});`;
     expect(await interrupted(measure)).toMatch(/Interrupted: textLosses: stopped after \d+ of/);
   });
   it('what does not listen is left after some seconds, at once at the second ■', async () => {

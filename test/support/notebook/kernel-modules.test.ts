@@ -1,4 +1,4 @@
-/** Translated modules that are kept for the next kernel: used while they are good, and only then. */
+/** Modules that are kept for the next kernel: used while they are good, and only then. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -181,7 +181,7 @@ describe('names under the cursor', { timeout: 600_000 }, () => {
       "import { attention, createModel, generate, PagedKvCache, useEngine } from './src/index';",
     );
   }, 600_000);
-  it('a function tells its call, its documentation, its arguments with shapes, and an example', async () => {
+  it('a function tells its call, its purpose, its shapes, and an example', async () => {
     const text = await kernel.inspect('attention');
     expect(text).toMatch(
       /^attention\(inputs, options\?\) → tf\.Tensor4D|^attention\(inputs, options\?\) → /,
@@ -193,7 +193,7 @@ describe('names under the cursor', { timeout: 600_000 }, () => {
     );
     expect(text).toMatch(/In \d\d-[\w-]+\.ipynb:\n(.*\n)*.*attention\(/);
   });
-  it('a function whose options are documented, a class, a call in the middle of a line', async () => {
+  it('options that are documented, a class, a call within a line', async () => {
     const text = await kernel.inspect('await generate');
     expect(text).toMatch(/^generate\(model, prompts, options\) → Promise</);
     expect(text).toMatch(/ {2}seed\?: number {2}\/\/ Row r draws from stream r of this seed/);
