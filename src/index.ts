@@ -151,7 +151,7 @@ export { cacheGrowth } from './support/figures/cache-growth';
 export type { Drawing } from './support/figures/drawing';
 export { earlyExitWalk } from './support/figures/early-exit-walk';
 export { readableBytes } from './support/figures/figure';
-export { heatmap, heatmapSequence } from './support/figures/heatmap';
+export { heatmap } from './support/figures/heatmap';
 export { type Line, lineChart, meanAndRange } from './support/figures/line-chart';
 export { matricesSideBySide } from './support/figures/matrices';
 export { modelColours } from './support/figures/palette';

@@ -72,59 +72,6 @@ export function heatmap(rows: Rows, options: HeatmapOptions): Figure {
   return { data: [trace], layout, caption: `${title}: ${inWords(shown, numbers, options)}.` };
 }
 
-export interface HeatmapSequenceOptions {
-  title: string;
-  /** Under each frame: 'after 4'. */
-  labels: readonly string[];
-  /** What the columns and the rows are. */
-  x: string;
-  y: string;
-}
-
-/**
- * One small matrix at several moments, side by side: `frames` [frames][rows][columns].
- *
- * All frames share one scale, so that fading can be seen; red is positive, blue negative.
- */
-export function heatmapSequence(
-  frames: readonly (readonly (readonly number[])[])[],
-  { title, labels, x, y }: HeatmapSequenceOptions,
-): Figure {
-  const largestOf = (frame: readonly (readonly number[])[] = []) =>
-    Math.max(...frame.flat().map(Math.abs));
-  const limit = Math.max(...frames.map(largestOf)) || 1;
-  const width = 1 / frames.length;
-  const bare = { showticklabels: false, ticks: '', zeroline: false, showgrid: false };
-
-  const data: object[] = [];
-  const layout: Record<string, object> = { title: { text: title } };
-  for (const [i, frame] of frames.entries()) {
-    const name = i === 0 ? '' : `${i + 1}`; // Plotly's axes are x, x2, x3, …
-    data.push({
-      type: 'heatmap',
-      z: frame,
-      zmin: -limit,
-      zmax: limit,
-      colorscale: signedColours,
-      showscale: i === frames.length - 1,
-      xaxis: `x${name}`,
-      yaxis: `y${name}`,
-      hovertemplate: hoverText(x, y, ''),
-    });
-    const domain = [i * width, (i + 0.88) * width];
-    layout[`xaxis${name}`] = axis(labels[i] ?? '', { ...bare, domain, anchor: `y${name}` });
-    const rowsReversed = { ...bare, autorange: 'reversed', anchor: `x${name}` };
-    layout[`yaxis${name}`] = axis(i === 0 ? y : '', rowsReversed);
-  }
-  const shape = `${frames[0]?.length ?? 0} × ${frames[0]?.[0]?.length ?? 0}`;
-  const first = largestOf(frames[0]).toPrecision(2);
-  const last = largestOf(frames.at(-1)).toPrecision(2);
-  const caption =
-    `${title}: ${frames.length} moments of one ${shape} matrix; ` +
-    `its largest number goes from ${first} to ${last}.`;
-  return { data, layout, caption };
-}
-
 /** Without what comes after a row's own column. */
 function blankFuture(rows: Rows): Rows {
   const before = (rows[0]?.length ?? 0) - rows.length; // columns before the first row's own

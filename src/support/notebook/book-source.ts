@@ -267,6 +267,8 @@ interface StillFigure {
   /** The still picture; absent where the notebook was saved without a browser. */
   ending?: string;
   picture?: string | Uint8Array;
+  /** Of the picture, in pixels of the page: it is stored twice as large. */
+  width?: number;
   /** What Plotly draws from. */
   plotly?: { layout?: { width?: number; height?: number } };
 }
@@ -277,17 +279,19 @@ export function figureOf({ data, metadata, ...output }: Output): StillFigure | u
   const plotly = data[PLOTLY] as StillFigure['plotly'];
   const type = Object.keys(ENDINGS).find((type) => data[type] !== undefined);
   if (!plotly && (!type || data['text/html'])) return undefined; // HTML shows itself
-  const own = type && (metadata?.[type] as { alt?: string } | undefined)?.alt;
-  const alt = own ?? textOf({ ...output, data });
+  const own = type ? (metadata?.[type] as { alt?: string; width?: number } | undefined) : undefined;
+  const alt = own?.alt ?? textOf({ ...output, data });
   if (!type) return { alt, plotly };
   const joined = [data[type]].flat().join('');
   const picture = type === 'image/svg+xml' ? joined : Buffer.from(joined, 'base64');
-  return { alt, ending: ENDINGS[type], picture, plotly };
+  return { alt, ending: ENDINGS[type], picture, width: own?.width, plotly };
 }
 
-function figureHtml({ alt, plotly, picture }: StillFigure, source: string, name: string): string {
-  const { width = 760, height } = plotly?.layout ?? {};
-  const size = height === undefined ? '' : ` width="${width}" height="${height}"`;
+function figureHtml(figure: StillFigure, source: string, name: string): string {
+  const { alt, plotly, picture } = figure;
+  const { width = figure.width, height } = plotly?.layout ?? {};
+  const wide = width === undefined ? '' : ` width="${width}"`;
+  const size = height === undefined ? wide : `${wide} height="${height}"`;
   const image = picture
     ? `<img src="${encodeURI(source)}" alt="${attribute(alt)}"${size} loading="lazy">`
     : `<p>${escaped(alt)}</p>`;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { stackedBars, timeline } from '../../../src/support/figures/bars';
 import { cacheGrowth } from '../../../src/support/figures/cache-growth';
 import { type Figure, readableBytes } from '../../../src/support/figures/figure';
-import { heatmap, heatmapSequence } from '../../../src/support/figures/heatmap';
+import { heatmap } from '../../../src/support/figures/heatmap';
 import { lineChart } from '../../../src/support/figures/line-chart';
 
 const title = 'The finding';
@@ -19,7 +19,6 @@ const figures: Record<string, Figure> = {
   'lineChart of bytes': lineChart([line], { title, ...axes, unit: 'bytes' }),
   cacheGrowth: cacheGrowth([{ name: 'cache', formula: (n) => 512 * n }], [1, 1000], title),
   heatmap: heatmap([[1, 2, null]], { title, ...axes, causal: true, rowMeans: true }),
-  heatmapSequence: heatmapSequence([[[1]], [[-2]]], { title, ...axes, labels: ['1', '2'] }),
   stackedBars: stackedBars([{ name: 'A', parts: { mixers: 2 } }], { title, x: 'weights' }),
   timeline: timeline([{ name: 'A', spans: [{ what: 'wait', start: 0, end: 1 }] }], { title }),
 };

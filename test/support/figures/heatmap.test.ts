@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { heatmap, heatmapSequence } from '../../../src/support/figures/heatmap';
+import { heatmap } from '../../../src/support/figures/heatmap';
 
 const labels = { title: 'T', x: 'key', y: 'query' };
 
@@ -61,25 +61,5 @@ describe('heatmap', () => {
     ];
     const { caption } = heatmap(gates, { ...labels, y: 'head', rowMeans: true });
     expect(caption).toContain('row means from 0.7 (head 0) to 0.985 (head 1)');
-  });
-});
-
-describe('heatmapSequence', () => {
-  const options = { ...labels, labels: ['after a', 'after b'] };
-
-  it('draws every frame on one scale that contains the largest number', () => {
-    const { data, layout, caption } = heatmapSequence([[[1, 0]], [[0.5, -3]]], options);
-    for (const trace of data) expect(trace).toMatchObject({ zmin: -3, zmax: 3 });
-    expect(layout).toMatchObject({
-      xaxis: { title: { text: 'after a' } },
-      xaxis2: { title: { text: 'after b' } },
-      yaxis: { title: { text: 'query' } },
-    });
-    expect(caption).toBe(
-      'T: 2 moments of one 1 × 2 matrix; its largest number goes from 1.0 to 3.0.',
-    );
-  });
-  it('has a scale also for a matrix of zeros', () => {
-    expect(heatmapSequence([[[0, 0]]], options).data[0]).toMatchObject({ zmax: 1 });
   });
 });

@@ -151,6 +151,12 @@ describe('figures', () => {
     expect(book.beside.get('figures/exercises-04-a-1-0.svg')).toBe('<svg></svg>');
     expect(figureOf({ ...figure, data: { ...data, 'text/html': '<form>' } })).toBeUndefined();
   });
+  it('a picture that is stored twice as large is as wide as its metadata says', () => {
+    const data = { 'image/png': jpeg, 'text/plain': 'Two boxes.' };
+    const metadata = { 'image/png': { width: 640 } };
+    const { output } = pageWith({ ...figure, data, metadata });
+    expect(output.data['text/html']).toContain('alt="Two boxes." width="640" loading="lazy">');
+  });
   it('without a picture, the text stands there until a script draws', () => {
     const { 'image/jpeg': _, ...data } = figure.data;
     const { output } = pageWith({ ...figure, data });
