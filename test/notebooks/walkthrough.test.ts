@@ -100,6 +100,7 @@ describe('stale or not', () => {
       'worst difference 3e-7 of 4.2, allowed 2e-5',
       'worst difference 1e-6 of 4.2, allowed 2e-5',
     ],
+    ['the column that a time widens', 'a      b\n9.1 ms  4\n', 'a       b\n12.4 ms  4\n'],
     ['the last digit', 'loss 1.7400', 'loss 1.7402'],
     ['what was learned just now', 'ends at ≈ 2.31 nats', 'ends at ≈ 2.39 nats'],
     ['what was learned just now, at the end', 'ends at ≈ 2', 'ends at ≈ 3'],

@@ -78,7 +78,8 @@ const mask = (text: string): string =>
     .replace(/[\d.,]+ ?(?:ms|s|min|µs|tokens\/s|GFLOP\/s)\b/g, '⏱')
     .replace(/engine:? (?:gpu|native|webgpu|wasm|cpu).*/gi, 'engine …')
     .replace(/^ *not (?:gpu|native|webgpu|wasm|cpu)\b.*\n?/gm, '')
-    .replace(/(?:difference|differ by|error) [\d.e+-]+/g, 'difference …');
+    .replace(/(?:difference|differ by|error) [\d.e+-]+/g, 'difference …')
+    .replace(/ {2,}/g, '  '); // columns of a table are as wide as what was masked
 
 function equalUpToRounding(a: string, b: string): boolean {
   if (a.replace(NUMBER, '#') !== b.replace(NUMBER, '#')) return false;
