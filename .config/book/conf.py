@@ -4,12 +4,16 @@ The sources are a copy of the notebooks and the documents in .cache/book/source,
 src/support/cli/html.ts. Formulas become MathML by temml, which a Node beside us runs: browsers draw
 MathML themselves, so no page needs a script or another host to be read.
 """
+import html
 import json
 import os
+import re
+import string
 import subprocess
 from pathlib import Path
 
 from docutils import nodes
+from fontTools import subset
 from sphinx.util import logging
 
 project = 'cache-once'
@@ -63,6 +67,9 @@ class Temml:
 
     def __init__(self):
         program = [os.environ['CACHE_ONCE_NODE'], Path(__file__).with_name('temml.cjs')]
+        self.signs = set(string.ascii_letters + string.digits)
+        # Browsers draw single letters as italics, which are signs of their own.
+        self.signs.update(map(chr, [0x210E, *range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C)]))
         self.node = subprocess.Popen(
             program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding='utf8'
         )
@@ -73,6 +80,7 @@ class Temml:
         answer = json.loads(self.node.stdout.readline())
         if 'error' in answer:
             raise ValueError(answer['error'])
+        self.signs.update(html.unescape(re.sub('<[^>]*>', '', answer['mathml'])))
         return answer['mathml']
 
     def close(self):
@@ -108,23 +116,40 @@ def accessible(app, page, template, context, doctree):
     contents = context['generate_toctree_html']
 
     def with_names(*args, **kwargs):
-        html = str(contents(*args, **kwargs))
-        return html.replace('<summary>', '<summary aria-label="Pages of this part">')
+        tree = str(contents(*args, **kwargs))
+        return tree.replace('<summary>', '<summary aria-label="Pages of this part">')
 
     context['generate_toctree_html'] = with_names
 
 
-def light_without_scripts(app, exception):
-    """The theme's colours hang on an attribute that its script sets: give it a first value."""
+def finish_pages(app, exception):
+    """The theme's colours hang on an attribute that its script sets: it gets a first value. Its
+    script for icons of one's own, 1.5 MB, goes: we have none, and the theme's come from a font."""
+    icons = re.compile(r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>')
     for page in Path(app.outdir).rglob('*.html'):
-        text = page.read_text('utf8')
-        page.write_text(text.replace('data-theme="auto"', 'data-theme="light"', 1), 'utf8')
+        text = page.read_text('utf8').replace('data-theme="auto"', 'data-theme="light"', 1)
+        page.write_text(icons.sub('', text), 'utf8')
+    (Path(app.outdir) / '_static/scripts/fontawesome.js').unlink(missing_ok=True)
+
+
+def cut_font(app, exception):
+    """Keeps the signs of the formulas, and their larger forms: 20 KB of 400."""
+    if exception:
+        return
+    path = Path(app.outdir) / '_static/math/STIXTwoMath.woff2'
+    options = subset.Options(flavor='woff2', layout_features=['*'])
+    font = subset.load_font(path, options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(text=''.join(app.temml.signs))
+    cutter.subset(font)
+    subset.save_font(font, path, options)
 
 
 def setup(app):
     app.temml = Temml()
     app.add_html_math_renderer('temml', (visit_math, None), (visit_math_block, None))
     app.connect('html-page-context', accessible, priority=900)  # after the theme
-    app.connect('build-finished', light_without_scripts)
+    app.connect('build-finished', finish_pages)
+    app.connect('build-finished', cut_font)
     app.connect('build-finished', lambda app, exception: app.temml.close())
     return {'parallel_read_safe': True, 'parallel_write_safe': False}

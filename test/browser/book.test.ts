@@ -118,7 +118,7 @@ describe.skipIf(skipped)('the book', { timeout: 300_000 }, () => {
       const { height } = (await formula.boundingBox())!;
       expect(height).toBeGreaterThan(15);
       const session = await page.context().newCDPSession(page);
-      await expect.poll(() => fontsOf(session, '.formula mi')).toContain('STIX Two Math');
+      await expect.poll(() => fontsOf(session, 'mi, mn, mo')).toEqual(['STIX Two Math']);
 
       const picture = page.locator('.figure img').first();
       await picture.scrollIntoViewIfNeeded();
@@ -296,7 +296,7 @@ const unescaped = (text: string): string =>
     .replaceAll('&quot;', '"')
     .replaceAll('&amp;', '&');
 
-/** The fonts in which the browser really draws an element. */
+/** The fonts in which the browser really draws all elements of a kind; own ones by their names. */
 async function fontsOf(
   session: { send(method: string, parameters?: object): Promise<unknown> },
   selector: string,
@@ -304,9 +304,16 @@ async function fontsOf(
   await session.send('DOM.enable');
   await session.send('CSS.enable');
   const { root } = (await session.send('DOM.getDocument')) as { root: { nodeId: number } };
-  const node = await session.send('DOM.querySelector', { nodeId: root.nodeId, selector });
-  const { fonts } = (await session.send('CSS.getPlatformFontsForNode', node as object)) as {
-    fonts: { familyName: string; isCustomFont: boolean }[];
-  };
-  return fonts.filter(({ isCustomFont }) => isCustomFont).map(({ familyName }) => familyName);
+  const all = { nodeId: root.nodeId, selector };
+  const { nodeIds } = (await session.send('DOM.querySelectorAll', all)) as { nodeIds: number[] };
+  const names = new Set<string>();
+  for (const nodeId of nodeIds) {
+    const { fonts } = (await session.send('CSS.getPlatformFontsForNode', { nodeId })) as {
+      fonts: { familyName: string; isCustomFont: boolean }[];
+    };
+    for (const { familyName, isCustomFont } of fonts) {
+      names.add(isCustomFont ? familyName : `${familyName} of this machine`);
+    }
+  }
+  return [...names];
 }
