@@ -1,8 +1,8 @@
 /**
  * The config of an official checkpoint, from the `params.json` beside it.
  *
- * Source: microsoft/unilm, YOCO, `YOCOArgs` in yoco.py and `ModelArgs` in transformer.py, with their
- * defaults.
+ * Source: microsoft/unilm, YOCO, `YOCOArgs` in yoco.py and `ModelArgs` in transformer.py, with
+ * their defaults.
  */
 import { type ModelConfig, transformerConfig, yocoConfig } from '../models/config';
 import { isObject } from './strict-json';

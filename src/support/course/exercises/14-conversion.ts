@@ -153,8 +153,8 @@ export const lesson14 = [
         wrong: (teacher, student, temperature) =>
           temperature ** 2 * distillation(teacher, student, temperature),
         hint:
-          'Right at temperature 1. The T² of the lesson belongs to the mixture with the text’s loss; ' +
-          'here only the divergence is asked for.',
+          'Right at temperature 1. The T² of the lesson belongs to the mixture with the text’s ' +
+          'loss; here only the divergence is asked for.',
       },
       'in bits': {
         wrong: (...args) => distillation(...args) / Math.LN2,
