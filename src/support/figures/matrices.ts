@@ -39,6 +39,7 @@ export function matricesSideBySide(
   const longest = Math.max(...labels.map((label) => widthOf(label)));
   const cell = Math.max(24, Math.min(44, (330 - longest) / N));
   const inCells = cell >= 30;
+  const upright = labels.every((label) => label.length === 1);
 
   const sketch = new Sketch();
   const panel = longest + 8 + N * cell + 24;
@@ -51,8 +52,10 @@ export function matricesSideBySide(
     for (const [n, label] of labels.entries()) {
       const middle = top + (n + 0.5) * cell;
       sketch.text(left - 6, middle + TEXT * 0.35, label, { anchor: 'end' });
-      const x = left + (n + 0.5) * cell + TEXT * 0.35;
-      sketch.text(x, top + N * cell + 8, label, { anchor: 'end', rotate: -90 });
+      const under = left + (n + 0.5) * cell;
+      const foot = top + N * cell;
+      if (upright) sketch.text(under, foot + 18, label, { anchor: 'middle' });
+      else sketch.text(under + TEXT * 0.35, foot + 8, label, { anchor: 'end', rotate: -90 });
       for (let m = 0; m <= n; m++) {
         const value = rows[n][m];
         const fill = between(PALE, modelColours.yoco, value / largest);

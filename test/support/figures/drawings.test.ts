@@ -272,6 +272,10 @@ describe('matricesSideBySide', () => {
       'softmax(QKᵀ): from 0.1 to 1; "rose" takes most from "whale"',
     );
   });
+  it('words stand on their sides under the columns, letters do not', () => {
+    expect(countOf(drawings.matricesSideBySide.svg, 'rotate(-90')).toBe(2 * words.length);
+    expect(drawings['matricesSideBySide, letters'].svg).not.toContain('rotate');
+  });
   it('shares one scale: equal numbers have one colour in both', () => {
     const same = [
       { name: 'a', rows: [[1], [0.5, 1]] },
