@@ -16,10 +16,10 @@ import {
   pagesOf,
 } from '../../src/support/notebook/book-checks';
 import { figureOf, namesIn } from '../../src/support/notebook/book-source';
+import { launchBrowser } from '../../src/support/notebook/browser';
 import { codeOf, readNotebook } from '../../src/support/notebook/notebook-file';
 import { isReady, root } from '../../src/support/notebook/python-environment';
 import { runQuietly } from '../../src/support/notebook/run-command';
-import { launchBrowser } from './jupyter-lab';
 
 const browser = await launchBrowser();
 const missing: string[] = [];

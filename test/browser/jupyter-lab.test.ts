@@ -3,7 +3,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hasEnvironment, launchBrowser, OpenNotebook } from './jupyter-lab';
+import { launchBrowser } from '../../src/support/notebook/browser';
+import { hasEnvironment, OpenNotebook } from './jupyter-lab';
 
 const browser = await launchBrowser();
 const missing: string[] = [];

@@ -6,35 +6,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import type { Output } from '../../src/support/notebook/kernel-client';
 import { prepareJupyter, projectPython } from '../../src/support/notebook/python-environment';
 
 const FILE = 'lesson.ipynb';
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'chrome.exe'];
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-/** A Chromium: the one that CACHE_ONCE_CHROMIUM names, one on the PATH, or an installed Chrome. */
-export async function launchBrowser(): Promise<Browser | undefined> {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const onPath = NAMES.flatMap((name) => folders.map((folder) => join(folder, name)));
-  const executablePath = [process.env.CACHE_ONCE_CHROMIUM, ...onPath].find(
-    (path) => path && existsSync(path),
-  );
-  const which = executablePath ? { executablePath } : { channel: 'chrome' };
-  return chromium.launch({ ...which, args: FLAGS }).catch(() => undefined);
-}
-
 /** Whether `npm start` has made its environment. */
 export const hasEnvironment = (): boolean => existsSync(projectPython());
 

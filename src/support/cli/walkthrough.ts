@@ -143,7 +143,7 @@ async function report(path: string, write: boolean, timeoutMs: number): Promise<
   const isWell = problems.length === 0;
   const saves = write && isWell;
   if (saves) {
-    const remark = addPictures([...run.fresh.values()].flat());
+    const remark = await addPictures([...run.fresh.values()].flat());
     saveNotebook(path, written(run.notebook, run.fresh));
     if (remark) console.log(`  ${remark}`);
   }

@@ -7,57 +7,46 @@
  * drawing becomes a PNG without background, in place of its SVG and its steps: code hosts strip or
  * break SVG, and so does JupyterLab in a notebook that the reader has not run yet.
  *
- * A headless browser draws each of them once and returns the picture in the page's text. Only
- * whoever saves notebooks needs a browser; without one they are saved without pictures, and the
- * walkthrough says so.
+ * A headless browser draws each of them once. Only whoever saves notebooks needs a browser; without
+ * one they are saved without pictures, and the walkthrough says so.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { launchBrowser } from './browser';
 import { type IndexedImage, indexedPng } from './indexed-png';
 import type { Output } from './kernel-client';
 import { textOf } from './notebook-file';
-import { outputOf } from './run-command';
 
 const PLOTLY = 'application/vnd.plotly.v1+json';
 const SVG = 'image/svg+xml';
 /** Of a figure, in pixels of the page. */
 const WIDTH = 760;
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'chrome'];
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--allow-file-access-from-files',
-  '--virtual-time-budget=20000', // ms that a page may take
-  '--dump-dom',
-];
 
 /** Adds its picture to every figure and drawing. Returns what to tell, if anything. */
-export function addPictures(outputs: Output[]): string | undefined {
+export async function addPictures(outputs: Output[]): Promise<string | undefined> {
   const figures = outputs.filter(({ data }) => data?.[PLOTLY] || data?.[SVG]);
   if (figures.length === 0) return undefined;
-  const browser = [process.env.CACHE_ONCE_CHROMIUM, ...BROWSERS].find(
-    (name) => name && outputOf(name, ['--version']),
-  );
-  const saved = 'figures are saved without still pictures';
+  const browser = await launchBrowser();
   if (!browser) {
+    const saved = 'figures are saved without still pictures';
     return `${figures.length} ${saved}: no Chromium on the PATH (set CACHE_ONCE_CHROMIUM).`;
   }
-  const pictures = drawAll(
-    browser,
-    figures.map(({ data }) => data?.[PLOTLY] ?? data?.[SVG]),
-  );
-  if (pictures.length !== figures.length) {
-    return `The browser drew ${pictures.length} of ${figures.length} figures; the ${saved}.`;
+  try {
+    await drawAll(browser, figures);
+  } finally {
+    await browser.close();
   }
-  for (const [i, output] of figures.entries()) keep(output, pictures[i]);
   return undefined;
+}
+
+async function drawAll(browser: Browser, figures: Output[]): Promise<void> {
+  const page = await browser.newPage();
+  await page.addScriptTag({ path: createRequire(__filename).resolve('plotly.js-dist/plotly.js') });
+  await page.addScriptTag({ content: DRAWING });
+  for (const figure of figures) {
+    const json = JSON.stringify(figure.data?.[PLOTLY] ?? figure.data?.[SVG]);
+    keep(figure, fromPage(await page.evaluate(`stillOf(${json})`)));
+  }
 }
 
 function keep(output: Output, { type, base64, width }: Still): void {
@@ -75,37 +64,18 @@ interface Still {
   width: number;
 }
 
-/** The picture of each figure; fewer if the browser failed. */
-function drawAll(browser: string, figures: unknown[]): Still[] {
-  const folder = mkdtempSync(join(tmpdir(), 'cache-once-pictures-'));
-  try {
-    const page = join(folder, 'page.html');
-    writeFileSync(page, pageOf(figures));
-    const args = [...FLAGS, `--user-data-dir=${folder}`, `file://${page}`];
-    const options = { encoding: 'utf8', maxBuffer: 2 ** 28, timeout: 120_000 } as const;
-    const { stdout } = spawnSync(browser, args, options);
-    const found = (stdout ?? '').matchAll(/<pre>([^<]+)<\/pre>/g);
-    return [...found].map(([, json]) => fromPage(JSON.parse(json) as FromPage));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** What the page prints: a JPEG, or the colours and rows of a PNG. */
+/** What the page returns: a JPEG, or the colours and rows of a PNG. */
 type FromPage = Still | { width: number; indexed: Omit<IndexedImage, 'rows'> & { rows: string } };
 
-function fromPage(printed: FromPage): Still {
-  if (!('indexed' in printed)) return printed;
-  const { width, indexed } = printed;
+function fromPage(returned: FromPage): Still {
+  if (!('indexed' in returned)) return returned;
+  const { width, indexed } = returned;
   const png = indexedPng({ ...indexed, rows: Buffer.from(indexed.rows, 'base64') });
   return { type: 'image/png', base64: png.toString('base64'), width };
 }
 
-function pageOf(figures: unknown[]): string {
-  const plotly = createRequire(__filename).resolve('plotly.js-dist/plotly.js');
-  const json = JSON.stringify(figures).replace(/</g, '\\u003c'); // no </script> inside
-  return `<!doctype html><meta charset="utf-8"><script src="file://${plotly}"></script><body>
-<script>
+/** What the page needs besides Plotly; `stillOf(figure)` is the entrance. */
+const DRAWING = `
 const dataUri = (svg) => 'data:image/svg+xml;charset=utf-8,' + encodeURIComponent(svg);
 
 async function paint(uri, background) {
@@ -162,13 +132,4 @@ async function stillOf(figure) {
   const type = 'image/jpeg';
   return { type, width, base64: canvas.toDataURL(type, 0.8).split(',')[1] };
 }
-
-(async () => {
-  for (const figure of ${json}) {
-    const pre = document.createElement('pre');
-    pre.textContent = JSON.stringify(await stillOf(figure));
-    document.body.append(pre);
-  }
-})();
-</script>`;
-}
+`;

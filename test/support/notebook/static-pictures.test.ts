@@ -17,7 +17,7 @@ const text: Output = { output_type: 'stream', name: 'stdout', text: 'words' };
 
 const outputs = [output(chart), text, output({ ...drawing, html: '<form></form>' })];
 const [figure, words, drawn] = outputs;
-const remark = addPictures(outputs);
+const remark = await addPictures(outputs);
 const hasBrowser = remark === undefined || !/no Chromium/.test(remark);
 
 describe.skipIf(!hasBrowser)('pictures', () => {
