@@ -21,6 +21,7 @@ import {
   wrongForms,
 } from '../delta-rule/delta-inputs';
 import {
+  centralDifference,
   expectClose,
   leakedBy,
   normal,
@@ -237,16 +238,7 @@ function centralDifferences(inputs: DrawnDelta): number[][] {
         const { output, state } = gatedDeltaByDefinition(head, head.initialState);
         return weighted(output, outputWeights[batch][h]) + weighted(state, stateWeights[batch][h]);
       };
-      const slope = (list: number[], i: number) => {
-        const x = list[i];
-        const step = 1e-5;
-        list[i] = x + step;
-        const above = loss();
-        list[i] = x - step;
-        const below = loss();
-        list[i] = x;
-        return (above - below) / (2 * step);
-      };
+      const slope = (list: number[], i: number) => centralDifference(loss, list, i);
       const { q, k, v, beta, logDecay, initialState = [] } = head;
       const lists = [q, k, v, [beta], [logDecay], initialState];
       return lists.map((rows) => rows.flatMap((list) => list.map((_, i) => slope(list, i))));

@@ -12,7 +12,7 @@ import {
   parallelRetention,
   recurrentRetention,
 } from '../../src/retention/index';
-import { expectClose, type Tolerance, useTestEngine } from '../helpers';
+import { centralDifference, expectClose, type Tolerance, useTestEngine } from '../helpers';
 import {
   asList,
   type DrawnInputs,
@@ -259,16 +259,7 @@ function centralDifferences(inputs: DrawnInputs): number[][] {
             weighted(output, outputWeights[batch][h]) + weighted(state, stateWeights[batch][h])
           );
         };
-        const slope = (list: number[], i: number) => {
-          const x = list[i];
-          const step = 1e-5;
-          list[i] = x + step;
-          const above = loss();
-          list[i] = x - step;
-          const below = loss();
-          list[i] = x;
-          return (above - below) / (2 * step);
-        };
+        const slope = (list: number[], i: number) => centralDifference(loss, list, i);
         const input = [head.q, head.k, head.v, [head.logDecay], head.initialState ?? []][which];
         return input.flatMap((list) => list.map((_, i) => slope(list, i)));
       }),
