@@ -1,6 +1,6 @@
 /** Before the course opens: proof in seconds that this machine computes what the book says. */
 import * as tf from '@tensorflow/tfjs';
-import { createModel, preset } from '../../models/presets';
+import { createModel, preset, presets } from '../../models/presets';
 import { forms, type RetentionInputs } from '../../retention/index';
 import { SeededRandom } from '../../tensor/random';
 
@@ -65,7 +65,7 @@ function compareForms(): Comparison[] {
 function compareCaches(): Comparison[] {
   const tokens = Array.from({ length: 24 }, (_, n) => (7 * n) % 64);
   const comparisons: Comparison[] = [];
-  for (const name of ['tiny-transformer', 'tiny-yoco', 'tiny-yoco-retention', 'tiny-yoco-window']) {
+  for (const name of Object.keys(presets).filter((preset) => preset.startsWith('tiny-'))) {
     const model = createModel(preset(name), { seed: 2 });
     const cache = model.newCache(1);
     let cached = model.prefill([tokens.slice(0, 20)], cache); // [1, vocab]
