@@ -129,8 +129,8 @@ export function readCard(where: string, json: string): ModelCard {
 }
 
 /**
- * The model of a card with these weights. The card is believed only as far as the weights agree:
- * nothing is allocated before.
+ * The model of a card with these weights. The card is compared with the weights first; nothing is
+ * allocated before they agree.
  * @param where the file of the card and the file of the weights.
  * @throws RangeError naming the file and the field of the card or the weight that does not fit.
  */

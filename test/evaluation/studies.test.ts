@@ -39,6 +39,7 @@ import {
   spread,
   trainAndMeasure,
 } from '../../src/evaluation/study';
+import type { YocoConfig } from '../../src/models/config';
 import { createModel, preset } from '../../src/models/presets';
 import { toStateDict } from '../../src/weights/state-dict';
 import { SeededRandom, useTestEngine } from '../helpers';
@@ -67,6 +68,17 @@ describe('architectures', () => {
     model.dispose();
   });
 
+  it.each(architectureNames.slice(1))('%s has the layers and the mixer of its name', (name) => {
+    const { selfLayers, crossLayers, selfDecoder } = architectureConfig(name, size) as YocoConfig;
+    const [self, cross] = /\d:\d/.test(name)
+      ? name.slice(-3).split(':').map(Number)
+      : [name === 'no self-decoder' ? 0 : 1, name.endsWith(' only') ? 0 : 1];
+    expect(selfLayers + crossLayers).toBe(size.layers);
+    expect(selfLayers * cross).toBe(crossLayers * self);
+    const mixers = { 'fixed retention': 'retention', window: 'sliding-window' };
+    const named = Object.entries(mixers).find(([word]) => name.includes(word));
+    expect(selfDecoder).toBe(named ? named[1] : 'gated-retention');
+  });
   it('refuses a split that does not give whole layers, and unknown names', () => {
     const config = () => architectureConfig('YOCO 3:1', { ...size, layers: 2 });
     expect(config).toThrow(/selfLayers is 1.5/);

@@ -1,8 +1,12 @@
 /** The presets against what follows from their names, and from the balance of their weights. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parameterCount } from '../../src/costs/memory';
 import type { TransformerConfig, YocoConfig } from '../../src/models/config';
-import { preset, presets } from '../../src/models/presets';
+import type { LanguageModel } from '../../src/models/language-model';
+import { createModel, preset, presets } from '../../src/models/presets';
+import { useTestEngine } from '../helpers';
+
+beforeAll(useTestEngine);
 
 const billion: Record<string, number> = { M: 1e-3, B: 1 };
 /** `transformer-160M` → 0.16e9. */
@@ -82,3 +86,16 @@ it('YOCO-3B has the shape of the Transformer beside it, whose heads are dim / he
   expect(layersOf('transformer-3B')).toBe(layersOf('yoco-3B'));
   expect(3 * ffnDim).toBe(8 * dim); // 8/3 dim, although its scaling runs take 3 dim
 });
+
+it('without a seed the first weights are those of seed 0, and another seed gives others', () => {
+  for (const name of ['tiny-transformer', 'tiny-yoco']) {
+    const models = [undefined, 0, 1, -1].map((seed) => createModel(preset(name), { seed }));
+    const [none, zero, one, minusOne] = models.map((model) => firstWeights(model));
+    expect(none).toEqual(zero);
+    expect(one).not.toEqual(zero);
+    expect(minusOne).not.toEqual(zero);
+    for (const model of models) model.dispose();
+  }
+});
+const firstWeights = (model: LanguageModel): number[] =>
+  Array.from(model.parameters.all()[0].variable.dataSync().slice(0, 8));

@@ -20,7 +20,7 @@ import {
 import { GatedMemoryUnit, GatedMemoryYoco } from '../../src/variants/gated-memory-yoco';
 import { LoopedYoco } from '../../src/variants/looped-yoco';
 import { loadStateDict, type StateTensor, toStateDict } from '../../src/weights/state-dict';
-import { expectClose, float32, normal, SeededRandom, useTestEngine } from '../helpers';
+import { expectClose, float32, leakedBy, normal, SeededRandom, useTestEngine } from '../helpers';
 
 beforeAll(useTestEngine);
 /**
@@ -373,4 +373,9 @@ describe('what a cache holds', () => {
     looped.dispose();
     plain.dispose();
   });
+});
+
+it.each(Object.keys(sharingMaps))('%s: a model that is disposed leaves no tensor', (name) => {
+  const map = sharingMaps[name as keyof typeof sharingMaps](L);
+  expect(leakedBy(() => new CrossLayerSharing({ map }).dispose())).toBe(0);
 });
