@@ -301,6 +301,8 @@ describe('a power law', () => {
       sizes.slice(0, count).map((size) => ({ size, loss }));
     expect(() => fitPowerLaw(points(2, 1))).toThrow(/three sizes or more/);
     expect(() => fitPowerLaw(points(5, 0))).toThrow(/loss 0; give numbers above 0/);
+    const fromNothing = [0, 1, 2].map((size) => ({ size, loss: 1 }));
+    expect(() => fitPowerLaw(fromNothing)).toThrow(/size is 0, loss 1; give numbers above 0/);
   });
 });
 

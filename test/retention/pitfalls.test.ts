@@ -46,6 +46,15 @@ describe('pitfalls', () => {
       expect(off(chunkwiseWithoutState(inputs, { chunkSize: 8 }).output)).toBeGreaterThan(1);
     });
   });
+  it('in chunks of one token D as printed is right: there is nothing to transpose', () => {
+    tf.tidy(() => {
+      const inputs = drawInputs({ ...small, B: 2, H: 3 });
+      const want = recurrentRetention(inputs);
+      const printed = chunkwiseAsPrinted(inputs, { chunkSize: 1 });
+      expectClose(printed.output, want.output);
+      expectClose(printed.state, want.state);
+    });
+  });
   it('leak no tensors', () => {
     const inputs = drawInputs(small);
     expect(leakedBy(() => decayByDivision(inputs.logDecay))).toBe(0);
